@@ -1,0 +1,1 @@
+"""What can be stood up: hosts made ready, images, clusters, CNIs and their profiles."""

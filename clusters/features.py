@@ -1,0 +1,26 @@
+"""What a profile can support, by name. A check asks for features; nothing asks which CNI it is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Feature(StrEnum):
+    """One thing that a CNI or a profile may or may not support."""
+
+    NETWORK_POLICY = "network-policy"
+    """NetworkPolicy objects are enforced."""
+    BRIDGE = "bridge"
+    """Pods of one node hang on a Linux bridge (cni0)."""
+    ENCAPSULATION = "encapsulation"
+    """Packets between nodes are wrapped."""
+    VXLAN = "vxlan"
+    """They are wrapped in VXLAN by the kernel."""
+    SUBNET_PER_NODE = "subnet-per-node"
+    """Every node has one subnet of the pool, and a pod's address is of its node's subnet."""
+    HOST_PORT = "host-port"
+    """Pods may bind a port of their node."""
+    KUBE_PROXY_IPTABLES = "kube-proxy-iptables"
+    """Services are carried by kube-proxy's iptables rules."""
+    IPV6 = "ipv6"
+    """Pods and Services have IPv6 addresses as well."""

@@ -1,0 +1,51 @@
+"""Whose things are whose: the label on everything that netproof makes, and the sweep by it.
+
+Every container, network, volume, cluster and namespace carries `LABEL=<run id>`. The run id holds the process
+id and its start time, so that a later run can tell a crashed run's leftovers from a living neighbour's things.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+LABEL = "netproof.run"
+KEEP_LABEL = "netproof.keep"
+"""Set on what `--keep` or `clusters up` leaves on purpose: a sweep passes it by."""
+
+
+def _start_ticks(pid: int) -> int | None:
+    """The kernel's start time of a process (field 22 of /proc/PID/stat), None where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+@dataclass(frozen=True)
+class RunId:
+    """A run by process id and start time (clock ticks since boot): unique until the machine restarts."""
+
+    pid: int
+    ticks: int
+
+    @classmethod
+    def current(cls) -> RunId:
+        """This process's run."""
+        pid = os.getpid()
+        return cls(pid, _start_ticks(pid) or 0)
+
+    @classmethod
+    def parse(cls, text: str) -> RunId:
+        """Read what `str` wrote; ValueError for anything else."""
+        pid, _, ticks = text.partition("-")
+        return cls(int(pid), int(ticks))
+
+    def alive(self) -> bool:
+        """Whether the process of that run still lives."""
+        return _start_ticks(self.pid) == self.ticks
+
+    def __str__(self) -> str:
+        return f"{self.pid}-{self.ticks}"

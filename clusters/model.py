@@ -1,0 +1,125 @@
+"""Profiles and CNIs as data: what is asked for, and what a CNI must be able to do for it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from clusters import cni
+from clusters.features import Feature
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class UsageError(Exception):
+    """What was asked for does not exist or does not fit; the message says what does. Exit status 2."""
+
+
+class KubeProxy(StrEnum):
+    """kube-proxy's mode."""
+
+    IPTABLES = "iptables"
+    NFTABLES = "nftables"
+    IPVS = "ipvs"
+
+
+def _subnets(text: object) -> object:
+    return text.split(",") if isinstance(text, str) else text
+
+
+Subnets = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_subnets)]
+"""One subnet for each address family, written with a comma between."""
+
+
+class Profile(BaseModel):
+    """One way to set up a cluster: one file in `profiles/`, named as its file is."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=lambda name: name.replace("_", "-"),
+        populate_by_name=True,
+    )
+
+    name: str
+    summary: str
+    cni: str
+    kube_proxy: KubeProxy = KubeProxy.IPTABLES
+    workers: int = 2
+    pod_subnet: Subnets
+    service_subnet: Subnets
+    features: frozenset[Feature] = frozenset()
+    options: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class CniImage:
+    """An image that a CNI's manifest names, and where each source has it.
+
+    `reference` is the name that the manifest uses; both sources put it on the nodes under this very name.
+    `recipe` names the source recipe in `images/recipes/`.
+    """
+
+    reference: str
+    recipe: str
+
+
+class Cni(Protocol):
+    """What a file in `clusters/cni/` offers, as its module-level object `CNI`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The releases that can be asked for, the default first."""
+
+    @property
+    def options(self) -> dict[str, tuple[str, ...]]:
+        """The options that a profile may set, each with its allowed values, the default first."""
+
+    def features(self, profile: Profile) -> frozenset[Feature]:
+        """What this CNI supports when set up as the profile says."""
+
+    def images(self, version: str) -> tuple[CniImage, ...]:
+        """The images of that release, for the node image to carry."""
+
+    def manifests(self, profile: Profile, version: str) -> list[dict[str, Any]]:
+        """The objects to apply: upstream's own manifest of that release with the declared changes alone."""
+
+
+def profile_names() -> list[str]:
+    """The known profiles: every file of `profiles/`."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+def load_profile(name: str) -> Profile:
+    """Read one profile; UsageError for an unknown one or a mistake in its file."""
+    if name not in profile_names():
+        raise UsageError(f"unknown profile {name!r}; known are: {', '.join(profile_names())}")
+    path = PROFILES / f"{name}.toml"
+    try:
+        return Profile(name=name, **tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise UsageError(f"{path.name}: {error}") from error
+
+
+def cni_names() -> list[str]:
+    """The known CNIs: every file of `cni/`."""
+    return sorted(module.name for module in iter_modules(cni.__path__))
+
+
+def load_cni(name: str) -> Cni:
+    """The CNI of that name; UsageError for an unknown one."""
+    if name not in cni_names():
+        raise UsageError(f"unknown CNI {name!r}; known are: {', '.join(cni_names())}")
+    found: Cni = import_module(f"clusters.cni.{name}").CNI
+    return found

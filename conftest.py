@@ -1,0 +1,3 @@
+"""The plugins of netproof, and nothing else."""
+
+pytest_plugins: list[str] = []
