@@ -82,7 +82,7 @@ def poll(
             stop=tenacity.stop_after_delay(within),
             wait=tenacity.wait_fixed(every),
             sleep=time.sleep,
-            reraise=False,
+            retry=tenacity.retry_if_exception_type(tenacity.TryAgain),
         )(attempt)
     except tenacity.RetryError as error:
         raise TimedOut(what, within, last) from error
