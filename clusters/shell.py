@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Argument = str | Path
+Process = subprocess.Popen[bytes]
+"""A process that goes on beside us."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def start(
     log: Path,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> Process:
     """Start a process that goes on beside us, its output in `log`; end it with `end`."""
     words = [str(word) for word in command]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,7 @@ def start(
             raise CommandFailed(words, f"cannot be started: {error.strerror}") from error
 
 
-def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+def end(process: Process, grace: float = 5.0) -> None:
     """End a process that we started, with its group: asked first, killed after `grace` seconds."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:

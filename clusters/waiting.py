@@ -30,6 +30,8 @@ class Timeouts:
     """Pods of a check, from creation to Ready."""
     cluster_up: float = 300.0
     """A cluster, from `kind create` to all nodes Ready."""
+    engine_start: float = 90.0
+    """A Docker engine, from its start until it answers."""
     image_build: float = 3600.0
     """One image from source."""
     stream: float = 15.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from clusters import shell
 from clusters.host.cannot import HostCannot
@@ -40,7 +41,7 @@ def install(packages: Sequence[str], *, why: str, env: Mapping[str, str] | None 
         raise HostCannot(f"missing here: {wanted}, needed {why}. Install it with this system's package manager.")
     if os.geteuid() != 0:
         raise HostCannot(f"missing here: {wanted}, needed {why}. As root: apt-get install {wanted}")
-    print(f"installing {wanted} ({why})", file=sys.stderr, flush=True)  # noqa: T201
+    Console(stderr=True).print(f"installing {wanted} ({why})", markup=False, highlight=False)
     environment = {"DEBIAN_FRONTEND": "noninteractive", **(env or {})}
     wait = ["-o", "DPkg::Lock::Timeout=300"]
     try:
