@@ -7,7 +7,10 @@ id and its start time, so that a later run can tell a crashed run's leftovers fr
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 LABEL = "netproof.run"
@@ -24,28 +27,37 @@ def _start_ticks(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
+@cache
+def _here() -> str:
+    """Where process ids mean what they mean to us: this machine and process namespace, as a short name."""
+    machine = Path("/etc/machine-id")
+    name = machine.read_text().strip() if machine.exists() else ""
+    return sha256(f"{name or platform.node()} {Path('/proc/self/ns/pid').readlink()}".encode()).hexdigest()[:8]
+
+
 @dataclass(frozen=True)
 class RunId:
-    """A run by process id and start time (clock ticks since boot): unique until the machine restarts."""
+    """A run by process id, start time (clock ticks since boot) and machine: unique until the machine restarts."""
 
     pid: int
     ticks: int
+    machine: str
 
     @classmethod
     def current(cls) -> RunId:
         """This process's run."""
         pid = os.getpid()
-        return cls(pid, _start_ticks(pid) or 0)
+        return cls(pid, _start_ticks(pid) or 0, _here())
 
     @classmethod
     def parse(cls, text: str) -> RunId:
         """Read what `str` wrote; ValueError for anything else."""
-        pid, _, ticks = text.partition("-")
-        return cls(int(pid), int(ticks))
+        pid, ticks, machine = text.split("-")
+        return cls(int(pid), int(ticks), machine)
 
     def alive(self) -> bool:
-        """Whether the process of that run still lives."""
-        return _start_ticks(self.pid) == self.ticks
+        """Whether the process of that run still lives; of another machine's we cannot tell, and say yes."""
+        return self.machine != _here() or _start_ticks(self.pid) == self.ticks
 
     def __str__(self) -> str:
-        return f"{self.pid}-{self.ticks}"
+        return f"{self.pid}-{self.ticks}-{self.machine}"

@@ -23,6 +23,10 @@ class UsageError(Exception):
     """What was asked for does not exist or does not fit; the message says what does. Exit status 2."""
 
 
+class HostCannot(Exception):
+    """This host lacks what was asked of it; the message says what, and how to get it. Exit status 3."""
+
+
 class KubeProxy(StrEnum):
     """kube-proxy's mode."""
 

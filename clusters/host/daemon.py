@@ -14,8 +14,8 @@ from rich.console import Console
 
 from clusters import shell
 from clusters.host import bounding, packages
-from clusters.host.cannot import HostCannot
 from clusters.host.engine import Reach, find
+from clusters.model import HostCannot
 from clusters.waiting import TIMEOUTS, TimedOut, poll
 
 LOG = Path("/var/log/netproof/dockerd.log")

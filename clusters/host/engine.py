@@ -15,7 +15,7 @@ from docker.context import ContextAPI
 from docker.errors import DockerException
 
 from clusters.host.bounded_runc import NAMES, given
-from clusters.host.cannot import HostCannot
+from clusters.model import HostCannot
 
 LOCAL = "unix:///var/run/docker.sock"
 """Where an engine of this machine listens unless told otherwise; the only place where we ever start one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from clusters import shell
-from clusters.host.cannot import HostCannot
+from clusters.model import HostCannot
 
 LOG = Path("/var/log/netproof/apt.log")
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusters.host import daemon, packages
-from clusters.host.cannot import HostCannot
 from clusters.host.engine import Engine, Reach, find
+from clusters.model import HostCannot
 
 LOCK = Path("/run/netproof.lock")
 

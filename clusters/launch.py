@@ -1,0 +1,126 @@
+"""What `./run` does once there is a Python: make the host ready, and call tox with what was asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from clusters.legs import Leg, chosen, groups, legs
+from clusters.model import HostCannot, UsageError
+
+PASSED, FAILED, USAGE, HOST_CANNOT, INTERRUPTED = 0, 1, 2, 3, 130
+
+PYTEST = {0: PASSED, 2: USAGE, 3: HOST_CANNOT, 4: USAGE}
+"""What pytest's exit statuses stand for (2 and 3 as our own plugin sets them); every other is a failure."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what was asked for; 0 passed, 1 failed or unknown, 2 usage, 3 the host cannot."""
+    names, rest = _split(arguments)
+    try:
+        match names:
+            case []:
+                raise UsageError("nothing to run was named; ./run --help lists what there is")
+            case ["help" | "-h" | "--help"]:
+                return _help()
+            case ["sweep"]:
+                return _sweep()
+            case _:
+                return _run(chosen(names), rest)
+    except UsageError as error:
+        return _refuse(error, USAGE)
+    except HostCannot as error:
+        return _refuse(error, HOST_CANNOT)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+# What needs Docker is imported where it is needed, so that a leg without Docker starts at once.
+
+
+def _sweep() -> int:
+    from clusters.sweep import sweep
+
+    Console().print(f"removed: {sweep()}", markup=False, highlight=False, soft_wrap=True)
+    return PASSED
+
+
+def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
+    if any(leg.docker for leg in wanted):
+        from clusters.host.ready import ready
+
+        ready()
+    return _tox(wanted, rest)
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Names before `--`, pytest's arguments after it."""
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _tox(wanted: tuple[Leg, ...], rest: list[str]) -> int:
+    from tox.run import main as tox
+
+    with TemporaryDirectory(prefix="netproof-") as folder:
+        result = Path(folder) / "result.json"
+        names = ",".join(leg.name for leg in wanted)
+        tox(["run", "-e", names, "--result-json", str(result), *(["--", *rest] if rest else [])])
+        found = json.loads(result.read_text())["testenvs"] if result.exists() else {}
+    return worst(status(found.get(leg.name, {}), pytest=_is_pytest(found.get(leg.name, {}))) for leg in wanted)
+
+
+def _is_pytest(ran: dict[str, Any]) -> bool:
+    return any(Path(step["command"][0]).name == "pytest" for step in ran.get("test", []))
+
+
+def status(ran: dict[str, Any], *, pytest: bool) -> int:
+    """Our exit status for one environment as tox's result file describes it.
+
+    An environment that could not be made is the host's fault; of a tool other than pytest, any failure is one.
+    """
+    if not ran.get("test"):
+        return HOST_CANNOT
+    code = int(ran["result"]["exit_code"])
+    return PYTEST.get(code, FAILED) if pytest else min(code, FAILED) if code >= 0 else FAILED
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """The exit status of several: a failure outweighs what could not be tried, and that a mistake in asking."""
+    return max(statuses, key=(PASSED, USAGE, HOST_CANNOT, FAILED).index)
+
+
+def _refuse(error: Exception, code: int) -> int:
+    Console(stderr=True).print(f"./run: {error}", markup=False, highlight=False, soft_wrap=True)
+    return code
+
+
+def _help() -> int:
+    console = Console(highlight=False)
+    console.print(
+        "usage: ./run ENV… [-- pytest arguments]\n"
+        "       ./run sweep     remove what runs that are over left behind\n\n"
+        "exit status: 0 pass, 1 fail or unknown, 2 usage, 3 the host cannot\n",
+        markup=False,
+        soft_wrap=True,
+    )
+    table = Table("ENV", "", box=None, pad_edge=False)
+    for name, members in groups().items():
+        table.add_row(name, " + ".join(members))
+    for leg in legs():
+        table.add_row(leg.name, leg.summary)
+    console.print(table)
+    return PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

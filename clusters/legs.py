@@ -1,0 +1,83 @@
+"""What can be run by name: every tox environment, from tox.ini and from the profiles.
+
+A profile is a leg by being in the folder: tox.ini need not name it.
+"""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from clusters.model import UsageError, load_profile, profile_names
+
+ROOT = Path(__file__).parent.parent
+SUITES = {"": "suites/kubernetes", "faults-": "suites/faults", "performance-": "suites/performance"}
+"""What a profile's legs are called (a prefix before the profile's name), and the suite that each runs."""
+DOCKERLESS = "dockerless"
+"""The label in tox.ini of what runs without Docker."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One tox environment."""
+
+    name: str
+    summary: str
+    docker: bool = True
+    """Whether it needs a Docker engine."""
+    command: tuple[str, ...] = ()
+    """What it runs, before pytest arguments; empty where tox.ini says it."""
+
+
+@cache
+def profile_legs() -> tuple[Leg, ...]:
+    """The legs of every profile. UsageError for a mistake in a profile's file."""
+    return tuple(
+        Leg(f"{prefix}{name}", _summary(prefix, name), command=("pytest", suite, f"--profile={name}"))
+        for name in profile_names()
+        for prefix, suite in SUITES.items()
+    )
+
+
+def _summary(prefix: str, name: str) -> str:
+    return f"{prefix.rstrip('-')}: {name}" if prefix else load_profile(name).summary
+
+
+@cache
+def _ini() -> ConfigParser:
+    ini = ConfigParser(interpolation=None)
+    ini.read(ROOT / "tox.ini")
+    return ini
+
+
+def legs() -> tuple[Leg, ...]:
+    """Every leg: those of tox.ini, then those of the profiles."""
+    named = [(section.removeprefix("testenv:"), _ini()[section]) for section in _ini().sections()]
+    return (
+        *(
+            Leg(name, ini.get("description", ""), docker=DOCKERLESS not in ini.get("labels", "").split())
+            for name, ini in named
+            if ini.name != name
+        ),
+        *profile_legs(),
+    )
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Names that stand for several legs: the labels in tox.ini's first section."""
+    lines = _ini().get("tox", "labels", fallback="").strip().splitlines()
+    found = (line.partition("=") for line in lines)
+    return {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
+
+
+def chosen(names: list[str]) -> tuple[Leg, ...]:
+    """The legs that these names stand for, each once, in order; UsageError for a name that is not known."""
+    known = {leg.name: leg for leg in legs()}
+    wanted = [leg for name in names for leg in groups().get(name, (name,))]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        listed = ", ".join([*groups(), *known])
+        raise UsageError(f"unknown: {', '.join(unknown)}; known are: {listed}")
+    return tuple(known[name] for name in dict.fromkeys(wanted))
