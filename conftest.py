@@ -1,3 +1,3 @@
 """The plugins of netproof, and nothing else."""
 
-pytest_plugins: list[str] = []
+pytest_plugins = ["fixtures.options", "fixtures.run"]
