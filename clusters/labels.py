@@ -16,6 +16,9 @@ from pathlib import Path
 LABEL = "netproof.run"
 KEEP_LABEL = "netproof.keep"
 """Set on what `--keep` or `clusters up` leaves on purpose: a sweep passes it by."""
+CLUSTER_LABEL = "netproof.cluster"
+"""On a cluster's own Docker network, with the cluster's name. It lives and goes with the cluster, whose run and
+keep mark are in clusters.records, because kind lets us set no label on its nodes and Docker lets none change."""
 
 
 def _start_ticks(pid: int) -> int | None:
@@ -46,7 +49,11 @@ class RunId:
     @classmethod
     def current(cls) -> RunId:
         """This process's run."""
-        pid = os.getpid()
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> RunId:
+        """The run of a process on this machine that lives now."""
         return cls(pid, _start_ticks(pid) or 0, _here())
 
     @classmethod

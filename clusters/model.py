@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -87,7 +88,7 @@ class Cni(Protocol):
         """The releases that can be asked for, the default first."""
 
     @property
-    def options(self) -> dict[str, tuple[str, ...]]:
+    def options(self) -> Mapping[str, tuple[str, ...]]:
         """The options that a profile may set, each with its allowed values, the default first."""
 
     def features(self, profile: Profile) -> frozenset[Feature]:
@@ -98,6 +99,32 @@ class Cni(Protocol):
 
     def manifests(self, profile: Profile, version: str) -> list[dict[str, Any]]:
         """The objects to apply: upstream's own manifest of that release with the declared changes alone."""
+
+
+def chosen_version(cni: Cni, asked: str | None) -> str:
+    """The release that was asked for, or the default; UsageError for one that is not known."""
+    if asked is None:
+        return cni.versions[0]
+    if asked not in cni.versions:
+        raise UsageError(f"unknown {cni.name} version {asked!r}; known are: {', '.join(cni.versions)}")
+    return asked
+
+
+def chosen_options(cni: Cni, profile: Profile) -> dict[str, str]:
+    """Every option of the CNI with the profile's value or the default; UsageError for what is not known."""
+    for option, value in profile.options.items():
+        if option not in cni.options:
+            known = ", ".join(sorted(cni.options)) or "none"
+            raise UsageError(f"profile {profile.name}: {cni.name} has no option {option!r}; known are: {known}")
+        if value not in cni.options[option]:
+            known = ", ".join(cni.options[option])
+            raise UsageError(f"profile {profile.name}: {option} cannot be {value!r}; known are: {known}")
+    return {option: profile.options.get(option, values[0]) for option, values in cni.options.items()}
+
+
+def features(cni: Cni, profile: Profile) -> frozenset[Feature]:
+    """What a cluster of this profile supports: what its CNI does, and what the profile adds."""
+    return profile.features | cni.features(profile)
 
 
 def profile_names() -> list[str]:

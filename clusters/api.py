@@ -1,0 +1,243 @@
+"""The door to an API server: objects in, objects out, and waits that watch instead of asking again and again.
+
+Objects are plain dictionaries, as they stand in a manifest. Nothing else in netproof builds requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import config
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
+from kubernetes.watch import Watch
+
+from clusters.waiting import TimedOut, poll
+
+Object = dict[str, Any]
+"""One Kubernetes object, shaped as in its manifest."""
+
+FIELD_MANAGER = "netproof"
+
+
+class ApiRefused(Exception):
+    """The API server refused a request, or did not answer; the message names the object and the reason."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object by API version ("v1", "apps/v1") and name ("Pod")."""
+
+    api_version: str
+    name: str
+
+    @classmethod
+    def of(cls, item: Object) -> Kind:
+        """The kind that an object says it is."""
+        return cls(item["apiVersion"], item["kind"])
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+NODE = Kind("v1", "Node")
+NAMESPACE = Kind("v1", "Namespace")
+POD = Kind("v1", "Pod")
+SERVICE = Kind("v1", "Service")
+CONFIG_MAP = Kind("v1", "ConfigMap")
+EVENT = Kind("v1", "Event")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice")
+DEPLOYMENT = Kind("apps/v1", "Deployment")
+DAEMON_SET = Kind("apps/v1", "DaemonSet")
+
+Seen = Mapping[str, Object]
+"""Objects of one kind in one namespace, by name."""
+
+
+class Api:
+    """One cluster's API server, reached by a kubeconfig file."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        settings = Configuration()
+        config.load_kube_config(
+            str(kubeconfig),
+            client_configuration=settings,
+            persist_config=False,
+            temp_file_path=str(kubeconfig.parent),
+        )
+        self.kubeconfig = kubeconfig
+        self.client = ApiClient(settings)
+        """The plain client, for what needs a connection of its own (exec streams)."""
+        self._dynamic = DynamicClient(self.client, cache_file=str(kubeconfig.with_suffix(".discovery.json")))
+
+    def close(self) -> None:
+        """Give up the pooled connections."""
+        self.client.rest_client.pool_manager.clear()
+
+    def version(self) -> str:
+        """The API server's own version, as "v1.36.3"."""
+        found: str = self._dynamic.version["kubernetes"]["gitVersion"]
+        return found
+
+    def apply(self, *items: Object) -> None:
+        """Make the objects be as given (server-side apply), in order; ApiRefused names the first that fails."""
+        for item in items:
+            resource, where = self._address(Kind.of(item), _namespace(item))
+            with _explained(f"apply {_label(item)}"):
+                self._dynamic.server_side_apply(
+                    resource, body=item, field_manager=FIELD_MANAGER, force_conflicts=True, **where
+                )
+
+    def create(self, *items: Object) -> None:
+        """Create the objects, one after the other; ApiRefused where one is there already."""
+        for item in items:
+            resource, where = self._address(Kind.of(item), _namespace(item))
+            with _explained(f"create {_label(item)}"):
+                self._dynamic.create(resource, body=item, **where)
+
+    def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> None:
+        """Merge `change` into an object (JSON merge patch: None removes a key)."""
+        resource, where = self._address(kind, namespace)
+        with _explained(f"patch {kind} {name}"):
+            self._dynamic.patch(
+                resource, body=change, name=name, content_type="application/merge-patch+json", **where
+            )
+
+    def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
+        """One object, None where there is none of that name."""
+        resource, where = self._address(kind, namespace)
+        with _explained(f"get {kind} {name}"):
+            try:
+                return _plain(self._dynamic.get(resource, name=name, **where))
+            except NotFoundError:
+                return None
+
+    def list(self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "") -> dict[str, Object]:
+        """All objects of a kind that the selectors choose, by name."""
+        return self._snapshot(kind, namespace, labels, fields)[0]
+
+    def delete(self, kind: Kind, *names: str, namespace: str = "", grace: int | None = None) -> None:
+        """Ask for the objects to go; one that is gone already is fine. `grace` is in seconds."""
+        resource, where = self._address(kind, namespace)
+        for name in names:
+            with _explained(f"delete {kind} {name}"):
+                try:
+                    self._dynamic.delete(
+                        resource,
+                        name=name,
+                        grace_period_seconds=grace,
+                        propagation_policy="Background",
+                        **where,
+                    )
+                except NotFoundError:
+                    continue
+
+    def wait(
+        self,
+        kind: Kind,
+        *,
+        until: Callable[[Seen], bool],
+        what: str,
+        within: float,
+        namespace: str = "",
+        labels: str = "",
+        show: Callable[[Seen], object] = sorted,
+    ) -> dict[str, Object]:
+        """Watch all objects that the selector chooses until `until` holds for them together; return them.
+
+        One list and one watch, however many objects there are. A broken watch is taken up again until
+        `within` seconds have passed; then TimedOut carries `show` of the last state seen.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            left = deadline - time.monotonic()
+            seen, version = poll(
+                lambda: self._snapshot(kind, namespace, labels),
+                until=lambda _: True,
+                what=what,
+                within=max(left, 1.0),
+                retry_on=(ApiRefused,),
+            )
+            if until(seen):
+                return seen
+            if left <= 0:
+                raise TimedOut(what, within, show(seen))
+            with suppress(urllib3.exceptions.HTTPError, ApiException):
+                for _ in self._follow(kind, namespace, labels, version, left, seen):
+                    if until(seen):
+                        return seen
+
+    def _follow(
+        self, kind: Kind, namespace: str, labels: str, version: str, left: float, seen: dict[str, Object]
+    ) -> Iterator[None]:
+        """Keep `seen` up to date from `version` on, yielding after each change, for at most `left` seconds."""
+        resource, where = self._address(kind, namespace)
+        events = self._dynamic.watch(
+            resource,
+            label_selector=labels or None,
+            resource_version=version,
+            timeout=max(1, round(left)),
+            watcher=Watch(),
+            **where,
+        )
+        with closing(events):
+            for event in events:
+                item: Object = event["raw_object"]
+                name = item["metadata"]["name"]
+                if event["type"] == "DELETED":
+                    seen.pop(name, None)
+                else:
+                    seen[name] = item
+                yield
+
+    def _snapshot(
+        self, kind: Kind, namespace: str, labels: str, fields: str = ""
+    ) -> tuple[dict[str, Object], str]:
+        """The objects by name, and the version of that state of the cluster."""
+        resource, where = self._address(kind, namespace)
+        with _explained(f"list {kind}s"):
+            found = _plain(
+                self._dynamic.get(resource, label_selector=labels or None, field_selector=fields or None, **where)
+            )
+        marks = {"apiVersion": kind.api_version, "kind": kind.name}
+        items = {item["metadata"]["name"]: {**marks, **item} for item in found["items"]}
+        return items, found["metadata"]["resourceVersion"]
+
+    def _address(self, kind: Kind, namespace: str) -> tuple[Any, dict[str, str]]:
+        """The resource behind a kind, and the namespace to say where it has any."""
+        with _explained(f"find {kind.api_version} {kind.name}"):
+            resource = self._dynamic.resources.get(api_version=kind.api_version, kind=kind.name)
+        return resource, {"namespace": namespace} if namespace and resource.namespaced else {}
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    """Turn the client's errors into ApiRefused: what was being done, and the server's own message."""
+    try:
+        yield
+    except DynamicApiError as error:
+        raise ApiRefused(f"{doing}: {error.summary()}") from error
+    except (ApiException, ResourceNotFoundError, urllib3.exceptions.HTTPError) as error:
+        raise ApiRefused(f"{doing}: {error}") from error
+
+
+def _plain(answer: Any) -> Object:
+    found: Object = answer.to_dict()
+    return found
+
+
+def _namespace(item: Object) -> str:
+    name: str = item["metadata"].get("namespace", "")
+    return name
+
+
+def _label(item: Object) -> str:
+    return f"{item['kind']} {item['metadata']['name']}"
