@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
                 raise UsageError("nothing to run was named; ./run --help lists what there is")
             case ["help" | "-h" | "--help"]:
                 return _help()
+            case ["doctor"]:
+                return _doctor()
             case ["sweep"]:
                 return _sweep()
             case _:
@@ -43,6 +45,12 @@ def main(arguments: list[str]) -> int:
 
 
 # What needs Docker is imported where it is needed, so that a leg without Docker starts at once.
+
+
+def _doctor() -> int:
+    from clusters.host.doctor import doctor
+
+    return doctor()
 
 
 def _sweep() -> int:
@@ -76,22 +84,20 @@ def _tox(wanted: tuple[Leg, ...], rest: list[str]) -> int:
         names = ",".join(leg.name for leg in wanted)
         tox(["run", "-e", names, "--result-json", str(result), *(["--", *rest] if rest else [])])
         found = json.loads(result.read_text())["testenvs"] if result.exists() else {}
-    return worst(status(found.get(leg.name, {}), pytest=_is_pytest(found.get(leg.name, {}))) for leg in wanted)
+    return worst(status(found.get(leg.name, {})) for leg in wanted)
 
 
-def _is_pytest(ran: dict[str, Any]) -> bool:
-    return any(Path(step["command"][0]).name == "pytest" for step in ran.get("test", []))
-
-
-def status(ran: dict[str, Any], *, pytest: bool) -> int:
-    """Our exit status for one environment as tox's result file describes it.
+def status(ran: dict[str, Any]) -> int:
+    """Our exit status for one environment, as tox's result file describes it.
 
     An environment that could not be made is the host's fault; of a tool other than pytest, any failure is one.
     """
     if not ran.get("test"):
         return HOST_CANNOT
     code = int(ran["result"]["exit_code"])
-    return PYTEST.get(code, FAILED) if pytest else min(code, FAILED) if code >= 0 else FAILED
+    if any(Path(step["command"][0]).name == "pytest" for step in ran["test"]):
+        return PYTEST.get(code, FAILED)
+    return PASSED if code == 0 else FAILED
 
 
 def worst(statuses: Iterable[int]) -> int:
@@ -108,6 +114,7 @@ def _help() -> int:
     console = Console(highlight=False)
     console.print(
         "usage: ./run ENV… [-- pytest arguments]\n"
+        "       ./run doctor    what this host and its Docker can do, and what is missing for which check\n"
         "       ./run sweep     remove what runs that are over left behind\n\n"
         "exit status: 0 pass, 1 fail or unknown, 2 usage, 3 the host cannot\n",
         markup=False,

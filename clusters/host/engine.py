@@ -88,8 +88,9 @@ def find() -> Engine:
         with closing(client(timeout=10)) as engine:
             engine.ping()
     except (DockerException, OSError) as error:
-        reach = Reach.FORBIDDEN if _caused_by(error, PermissionError) else Reach.SILENT
-        return Engine(where, reach, str(error))
+        cause = _system_error(error)
+        reach = Reach.FORBIDDEN if isinstance(cause, PermissionError) else Reach.SILENT
+        return Engine(where, reach, str(cause.strerror if cause else error))
     return Engine(where, Reach.ANSWERS)
 
 
@@ -135,10 +136,11 @@ def missing_capabilities(status: str, last: int) -> frozenset[str]:
     return frozenset("CAP_" + name for name in NAMES[: last + 1]) - given(status)
 
 
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether `kind` is somewhere in the chain; urllib3 and docker wrap the system's error several times."""
+def _system_error(error: BaseException | None) -> OSError | None:
+    """The system's own error under the layers that urllib3, requests and docker put around it."""
     while error is not None:
-        if isinstance(error, kind) or any(isinstance(part, kind) for part in error.args):
-            return True
+        for part in (error, *error.args):
+            if isinstance(part, OSError) and part.strerror:
+                return part
         error = error.__cause__ or error.__context__
-    return False
+    return None

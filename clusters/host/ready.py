@@ -24,7 +24,8 @@ def ready() -> None:
     """
     engine = find()
     if engine.reach is not Reach.ANSWERS:
-        _refuse_what_is_not_ours(engine)
+        if said := refusal(engine):
+            raise HostCannot(said)
         with _alone():
             if find().reach is not Reach.ANSWERS:
                 if packages.which("dockerd") is None:
@@ -37,25 +38,27 @@ def ready() -> None:
         )
 
 
-def _refuse_what_is_not_ours(engine: Engine) -> None:
+def refusal(engine: Engine) -> str | None:
+    """Why an engine that does not answer is not ours to make or start, and what helps; None where it is ours."""
     if engine.reach is Reach.FORBIDDEN:
-        raise HostCannot(f"a Docker engine is at {engine.address}, but not for this user: {_way_in()}")
+        return f"a Docker engine is at {engine.address}, but not for this user: {_way_in()}"
     if engine.chosen:
-        raise HostCannot(
+        return (
             f"no Docker engine answers at {engine.address}, which DOCKER_HOST or the Docker context names. "
             f"Start it, or unset that choice. ({engine.detail})"
         )
     if os.geteuid() != 0:
-        raise HostCannot(
-            f"no Docker engine answers at {engine.address}. Start it (`sudo systemctl start docker`) or install "
+        return (
+            f"no Docker engine answers at {engine.address}. Start it (`sudo systemctl start docker`), or install "
             "it (`sudo apt-get install docker.io`) and join its group (`sudo usermod -aG docker $USER`, log in "
-            "again); as root on Debian or Ubuntu, ./run does this by itself"
+            "again). As root on Debian or Ubuntu, ./run does this by itself"
         )
     if packages.which("dockerd") is None and not packages.is_debian():
-        raise HostCannot(
+        return (
             f"no Docker engine answers at {engine.address}, and this system is neither Debian nor Ubuntu, where "
             "./run would install one: install Docker (20.10 or newer) and start it"
         )
+    return None
 
 
 def _way_in() -> str:

@@ -1,0 +1,83 @@
+"""What is asked for by name is found or refused, and every exit status means one of four things."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.launch import FAILED, HOST_CANNOT, PASSED, USAGE, main, status, worst
+from clusters.legs import chosen, groups, legs
+from clusters.model import UsageError, profile_names
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", "flannel-vxlam"]) == USAGE
+    said = capsys.readouterr().err
+    assert "unknown: flannel-vxlam" in said
+    assert "flannel-vxlan" in said
+
+
+def test_no_name_is_refused() -> None:
+    assert main(["--", "-k", "dns"]) == USAGE
+
+
+def test_every_profile_is_a_leg_and_so_are_its_faults() -> None:
+    names = {leg.name for leg in legs()}
+    assert names >= {*profile_names(), *(f"faults-{name}" for name in profile_names())}
+
+
+@pytest.mark.parametrize("name", ["lint", "types", "selfcheck"])
+def test_what_needs_no_docker_asks_for_none(name: str) -> None:
+    (leg,) = chosen([name])
+    assert not leg.docker
+
+
+def test_a_group_stands_for_its_legs_once_each() -> None:
+    assert [leg.name for leg in chosen(["test", "lint"])] == list(groups()["test"])
+
+
+def test_every_leg_of_a_group_is_known() -> None:
+    for group in groups():
+        assert chosen([group])
+
+
+def test_unknown_names_are_all_named() -> None:
+    with pytest.raises(UsageError, match="unknown: one, two; known are: test, lint"):
+        chosen(["one", "lint", "two"])
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "expected"),
+    [
+        ("pytest", 0, PASSED),
+        ("pytest", 1, FAILED),
+        ("pytest", 2, USAGE),
+        ("pytest", 3, HOST_CANNOT),
+        ("pytest", 4, USAGE),
+        ("pytest", 5, FAILED),
+        ("pytest", -9, FAILED),
+        ("pytest", 130, FAILED),
+        ("mypy", 0, PASSED),
+        ("mypy", 2, FAILED),
+        ("ruff", 1, FAILED),
+    ],
+)
+def test_statuses_of_tools_become_ours(command: str, code: int, expected: int) -> None:
+    ran = {"test": [{"command": [f"/somewhere/bin/{command}"]}], "result": {"exit_code": code}}
+    assert status(ran) == expected
+
+
+def test_an_environment_that_could_not_be_made_is_the_hosts_fault() -> None:
+    assert status({"setup": [{"retcode": 1}], "result": {"exit_code": 1}}) == HOST_CANNOT
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([PASSED, PASSED], PASSED),
+        ([PASSED, HOST_CANNOT], HOST_CANNOT),
+        ([FAILED, HOST_CANNOT], FAILED),
+        ([USAGE, PASSED], USAGE),
+    ],
+)
+def test_the_worst_of_several_is_reported(statuses: list[int], expected: int) -> None:
+    assert worst(statuses) == expected
