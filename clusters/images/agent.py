@@ -1,0 +1,51 @@
+"""The agent's image: a Debian base, tools, and the prober's code as a last thin layer."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from clusters.images import cache, local
+from clusters.images.recipes import digest, tree
+
+CODE = Path(__file__).parents[2] / "fixtures" / "workloads" / "agent"
+"""The prober: a package of the standard library and dnspython alone, run as `python3 -m agent`."""
+
+CONTEXTS = Path(__file__).parent / "contexts"
+
+
+def layer(name: str, base: str) -> str:
+    """The name of the image that the context `name` makes on `base`."""
+    return f"netproof/{name}:{digest([base, *tree(CONTEXTS / name)])}"
+
+
+def build_layer(name: str, base: str) -> None:
+    """Build the context `name` on `base`."""
+    local.build(CONTEXTS / name, layer(name, base), log=name, arguments={"BASE": base})
+
+
+def tools(base: str) -> str:
+    """The name of the tools image on the Debian image `base`."""
+    return layer("agent-tools", layer("userland", base))
+
+
+def reference(base: str) -> str:
+    """The name of the agent's image on the Debian image `base`; it changes with the code."""
+    return f"netproof/agent:{digest([tools(base), *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
+
+
+def build(base: str, origin: str) -> None:
+    """Build the agent's image on its tools image, which must be there."""
+    with cache.scratch("agent") as context:
+        shutil.copy(CONTEXTS / "agent" / "Dockerfile", context)
+        for path in CODE.glob("**/*.py"):
+            target = context / "agent" / path.relative_to(CODE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        local.build(
+            context,
+            reference(base),
+            log="agent",
+            arguments={"BASE": tools(base)},
+            label={local.ORIGIN_LABEL: origin},
+        )

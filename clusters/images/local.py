@@ -1,0 +1,56 @@
+"""Images in the local Docker: what is there, building, importing, saving.
+
+With the `docker` command, which kind needs anyway, and its classic builder, which every engine has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from clusters import shell
+from clusters.images import cache
+
+ORIGIN_LABEL = "netproof.origin"
+"""On every image that we make: where it came from, as JSON."""
+
+
+def have(reference: str) -> bool:
+    """Whether the local Docker has an image of that name."""
+    return shell.run(["docker", "image", "inspect", reference], check=False).ok
+
+
+def labels(reference: str) -> dict[str, str]:
+    """The labels of an image; CommandFailed when it is not there."""
+    text = shell.run(["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", reference]).stdout
+    found: dict[str, str] | None = json.loads(text)
+    return found or {}
+
+
+def build(
+    context: Path,
+    tag: str,
+    *,
+    log: str,
+    arguments: Mapping[str, str] | None = None,
+    label: Mapping[str, str] | None = None,
+) -> None:
+    """Build the folder `context` with its Dockerfile.
+
+    RUN has the host's network: a container's own often has a larger MTU than the way out, or no name server.
+    """
+    words = ["docker", "build", "--network=host", "--force-rm", f"--tag={tag}"]
+    words += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
+    words += [f"--label={name}={value}" for name, value in (label or {}).items()]
+    shell.run([*words, context], env={"DOCKER_BUILDKIT": "0"}, timeout=1800, log=cache.log(log))
+
+
+def import_tar(tar: Path, tag: str, *, log: str) -> None:
+    """Make an image of one layer out of a tar file of a root file system."""
+    shell.run(["docker", "import", tar, tag], timeout=600, log=cache.log(log))
+
+
+def save(references: Iterable[str], tar: Path) -> None:
+    """Write images with their names into a tar file."""
+    shell.run(["docker", "save", f"--output={tar}", *references], timeout=600)

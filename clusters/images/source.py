@@ -1,0 +1,138 @@
+"""Images from source: what is made of what, down to the Go modules and Debian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clusters.images import agent, assemble, debian, golang, local, programs, store
+from clusters.images.recipes import ImageRecipe, Recipe, digest, load, tree
+from clusters.images.steps import Artifact, Lane
+
+NODE_COMPONENTS = ("containerd", "runc", "cri-tools", "cni-plugins")
+"""Whose programs a node has, besides Kubernetes' own."""
+
+CLUSTER_COMPONENTS = ("etcd", "coredns")
+"""Whose images a control plane runs, besides Kubernetes' own."""
+
+
+def debian_base() -> Artifact:
+    """The Debian that everything stands on."""
+    return _image("Debian base", debian.reference(), debian.bootstrap)
+
+
+def layer(name: str, base: Artifact) -> Artifact:
+    """A context of ours on a base image."""
+    tag = agent.layer(name, base.name)
+    return _image(name, tag, lambda: agent.build_layer(name, base.name), base)
+
+
+def agent_image() -> Artifact:
+    """The agent: prober and tools."""
+    base = debian_base()
+    tools = layer("agent-tools", layer("userland", base))
+    tag = agent.reference(base.name)
+    return _image("agent", tag, lambda: agent.build(base.name, agent_detail()), tools)
+
+
+def agent_detail() -> str:
+    """What the agent's image is made of, for people."""
+    return f"our prober on Debian {debian.SUITE}"
+
+
+def sources(recipe: Recipe) -> Artifact:
+    """All Go modules of a recipe, in our module cache. Go itself knows what is there."""
+    return Artifact(
+        name=f"sources of {recipe.name}",
+        shown=f"{recipe.name} sources",
+        lane=Lane.NETWORK,
+        present=lambda: False,
+        make=lambda: golang.find().download(recipe),
+    )
+
+
+def go_programs(recipe: Recipe) -> Artifact:
+    """The Go programs of a recipe."""
+    toolchain = layer("toolchain", debian_base())
+    return Artifact(
+        name=str(programs.folder(recipe)),
+        shown=f"{recipe.name} compiled",
+        lane=Lane.COMPILER,
+        present=programs.folder(recipe).is_dir,
+        make=lambda: programs.compile_go(recipe, golang.find(), toolchain.name),
+        needs=(sources(recipe), toolchain) if recipe.cgo else (sources(recipe),),
+    )
+
+
+def c_programs(recipe: Recipe) -> Artifact:
+    """The C programs of a recipe."""
+    toolchain = layer("toolchain", debian_base())
+    return Artifact(
+        name=str(programs.c_folder(recipe)),
+        shown=f"{recipe.name} compiled (C)",
+        lane=Lane.DISK,
+        present=programs.c_folder(recipe).is_dir,
+        make=lambda: programs.compile_c(recipe, golang.find(), toolchain.name),
+        needs=(sources(recipe), toolchain),
+    )
+
+
+def component(recipe: Recipe, image: ImageRecipe) -> Artifact:
+    """An image made of a recipe's programs."""
+    program = next(iter(image.files))
+    base = layer("userland", debian_base()) if image.base == "userland" else None
+    under = base.name if base else "scratch"
+    tag = f"netproof/{recipe.component}-{program}:{digest([under, recipe.hash, image.model_dump_json()])}"
+    made_of = c_programs(recipe) if program in recipe.c else go_programs(recipe)
+    return _image(
+        f"image of {program} {recipe.version}",
+        tag,
+        lambda: assemble.component(recipe, image, under, tag),
+        made_of,
+        *([base] if base else []),
+    )
+
+
+def bare_node(kubernetes: Recipe) -> Artifact:
+    """A kind node with all its programs and no images in its store."""
+    kind = load("kind")
+    recipes = [kubernetes, *map(load, NODE_COMPONENTS)]
+    base = layer("node-system", debian_base())
+    hashes = [recipe.hash for recipe in [kind, *recipes]]
+    tag = f"netproof/node-bare:{digest([base.name, *hashes, *tree(agent.CONTEXTS / 'node')])}"
+    return _image(
+        "node without images",
+        tag,
+        lambda: assemble.node(golang.find(), kind, recipes, base.name, tag),
+        *map(go_programs, recipes),
+        sources(kind),
+        base,
+    )
+
+
+def cluster_node(kubernetes: Recipe) -> Artifact:
+    """A node with the control plane's images in its store, under the names that kubeadm asks for."""
+    base = bare_node(kubernetes)
+    images = {
+        image.reference: component(recipe, image)
+        for recipe in [kubernetes, *map(load, CLUSTER_COMPONENTS)]
+        for image in recipe.images
+    }
+    return _stored("node with Kubernetes' images", "node-kubernetes", base, images, {})
+
+
+def profile_node(name: str, base: Artifact, images: dict[str, Artifact], label: dict[str, str]) -> Artifact:
+    """The node of a profile: `images` maps the names of CNI and agent images on the nodes to what they are."""
+    return _stored(f"node for {name}", f"node-{name}", base, images, label)
+
+
+def _stored(
+    shown: str, repository: str, base: Artifact, images: dict[str, Artifact], label: dict[str, str]
+) -> Artifact:
+    parts = [part for name, image in sorted(images.items()) for part in (name, image.name)]
+    tag = f"netproof/{repository}:{digest([base.name, *parts, *label.values()])}"
+    named = {name: image.name for name, image in images.items()}
+    return _image(shown, tag, lambda: store.put(base.name, named, tag, label), base, *images.values())
+
+
+def _image(shown: str, tag: str, make: Callable[[], object], *needs: Artifact) -> Artifact:
+    return Artifact(tag, shown, Lane.DISK, lambda: local.have(tag), make, needs)

@@ -1,0 +1,119 @@
+"""Putting images into the containerd store of a node image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from clusters import shell
+from clusters.images import cache, local
+from clusters.labels import LABEL, RunId
+from clusters.waiting import poll
+
+_STORE = "/var/lib/containerd"
+_TAR = "/netproof-images.tar"
+
+
+def put(base: str, images: Mapping[str, str], tag: str, label: Mapping[str, str]) -> None:
+    """Make the node image `tag`: `base` with more images in its store.
+
+    `images` maps the name that an image shall have on the nodes to the name that it has in the local Docker.
+    They are stored as they are and unpacked by the nodes. containerd itself does it, in a container of `base`
+    without privileges; what it changed becomes one layer. That layer is built rather than committed, because an
+    image made by `docker commit` takes the container's labels with it, and those say whose leftover it is.
+    """
+    log = cache.log("node")
+    with cache.scratch("node") as place:
+        archive, layer = place / "images.tar", place / "layer"
+        local.save(sorted(set(images.values())), archive)
+        layer.mkdir()
+        with _Container(base) as container:
+            before = container.listing()
+            shell.run(["docker", "cp", archive, f"{container.id}:{_TAR}"], timeout=300, log=log)
+            container.start_containerd(log)
+            container.ctr("images", "import", "--local", "--no-unpack", _TAR)
+            for name, source in images.items():
+                canonical = _canonical(source)
+                if canonical != _canonical(name):
+                    container.ctr("images", "tag", "--force", canonical, _canonical(name))
+            for canonical in {_canonical(source) for source in images.values()}:
+                if canonical not in {_canonical(name) for name in images}:
+                    container.ctr("images", "rm", canonical)
+            container.stop_containerd()
+            changed = sorted(container.listing().items() - before.items())
+            container.fetch([path for path, _ in changed], layer / "store.tar")
+        (layer / "Dockerfile").write_text(f"FROM {base}\nADD store.tar /\n")
+        local.build(layer, tag, log="node", label=label)
+
+
+class _Container:
+    """A container of a node image that only sleeps, for containerd to be run in it by hand."""
+
+    def __init__(self, image: str) -> None:
+        command = ["docker", "run", "--detach", "--network=none", f"--label={LABEL}={RunId.current()}"]
+        started = shell.run([*command, "--entrypoint=sleep", image, "infinity"])
+        self.id = started.stdout.strip()
+
+    def __enter__(self) -> _Container:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shell.run(["docker", "rm", "--force", "--volumes", self.id], check=False)
+
+    def run(self, *words: str, timeout: float = 300.0) -> str:
+        return shell.run(["docker", "exec", self.id, *words], timeout=timeout).stdout
+
+    def ctr(self, *words: str) -> str:
+        return self.run("ctr", "--namespace=k8s.io", *words)
+
+    def start_containerd(self, log: Path) -> None:
+        """Start it without the CRI plugin, which would want a network and cgroups, and wait until it answers."""
+        config = 'version = 3\ndisabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]\n'
+        shell.run(["docker", "exec", "--interactive", self.id, "tee", "/netproof.toml"], stdin=config)
+        words = [
+            "docker",
+            "exec",
+            "--detach",
+            self.id,
+            "containerd",
+            "--config=/netproof.toml",
+            "--log-level=warn",
+        ]
+        shell.run(words, log=log)
+        poll(
+            lambda: shell.run(["docker", "exec", self.id, "ctr", "version"], check=False),
+            until=lambda done: done.ok,
+            what="containerd in the node image",
+            within=60,
+        )
+
+    def stop_containerd(self) -> None:
+        """End it and wait, so that its database is whole."""
+        self.run("pkill", "--exact", "containerd")
+        poll(
+            lambda: shell.run(["docker", "exec", self.id, "pgrep", "--exact", "containerd"], check=False),
+            until=lambda done: not done.ok,
+            what="the end of containerd in the node image",
+            within=60,
+        )
+
+    def listing(self) -> dict[str, str]:
+        """Each file of the store with its size and time of change."""
+        self.run("mkdir", "-p", _STORE)
+        text = self.run("find", _STORE, "-type", "f", "-printf", r"%p\t%s %T@\n")
+        return dict(line.split("\t") for line in text.splitlines())
+
+    def fetch(self, paths: list[str], tar: Path) -> None:
+        """Bring those files out, in a tar file with their full paths."""
+        listed = "\0".join(paths)
+        words = ["tar", "--create", "--file=/netproof-layer.tar", "--null", "--files-from=-", "--absolute-names"]
+        shell.run(["docker", "exec", "--interactive", self.id, *words], stdin=listed, timeout=300)
+        shell.run(["docker", "cp", f"{self.id}:/netproof-layer.tar", tar], timeout=300)
+
+
+def _canonical(name: str) -> str:
+    """An image's name as containerd has it: with its registry."""
+    first, slash, _ = name.partition("/")
+    if not slash:
+        return f"docker.io/library/{name}"
+    return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"
