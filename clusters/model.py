@@ -70,7 +70,8 @@ class CniImage:
     """An image that a CNI's manifest names, and where each source has it.
 
     `reference` is the name that the manifest uses; both sources put it on the nodes under this very name.
-    `recipe` names the source recipe in `images/recipes/`.
+    `recipe` names the source recipe in `images/recipes/`, as `component/version` ("flannel/v0.28.4"), or as
+    `component` for its newest version.
     """
 
     reference: str

@@ -87,3 +87,8 @@ def elapsed(seconds: float) -> str:
     """A time span to read: `7 s`, `2 min 05 s`."""
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
+
+
+def say(line: str) -> None:
+    """One line for whoever waits, outside of any progress."""
+    Console(stderr=True).print(Text(line), soft_wrap=True)

@@ -34,7 +34,7 @@ def reference(base: str) -> str:
     return f"netproof/agent:{digest([tools(base), *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
 
 
-def build(base: str, origin: str) -> None:
+def build(base: str) -> None:
     """Build the agent's image on its tools image, which must be there."""
     with cache.scratch("agent") as context:
         shutil.copy(CONTEXTS / "agent" / "Dockerfile", context)
@@ -47,5 +47,4 @@ def build(base: str, origin: str) -> None:
             reference(base),
             log="agent",
             arguments={"BASE": tools(base)},
-            label={local.ORIGIN_LABEL: origin},
         )

@@ -28,7 +28,7 @@ def component(recipe: Recipe, image: ImageRecipe, base: str, tag: str) -> None:
         if image.command:
             lines.append(f"CMD {json.dumps(image.command)}")
         (context / "Dockerfile").write_text("\n".join([*lines, ""]))
-        local.build(context, tag, log=recipe.component, label={local.ORIGIN_LABEL: recipe.detail})
+        local.build(context, tag, log=recipe.component)
 
 
 def node(go: Go, kind: Recipe, recipes: Sequence[Recipe], base: str, tag: str) -> None:

@@ -67,6 +67,11 @@ def scratch(name: str) -> Iterator[Path]:
         yield Path(path)
 
 
+def clear_scratch() -> None:
+    """Remove what killed runs left in scratch; only for whoever holds the lock of all builds."""
+    shutil.rmtree(root() / "scratch", ignore_errors=True)
+
+
 def require_space(gib: float = BUILD_SPACE) -> None:
     """ImagesUnavailable when the cache's file system has less than `gib` GiB free."""
     free = shutil.disk_usage(folder()).free / 2**30

@@ -5,27 +5,16 @@ With the `docker` command, which kind needs anyway, and its classic builder, whi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from clusters import shell
 from clusters.images import cache
 
-ORIGIN_LABEL = "netproof.origin"
-"""On every image that we make: where it came from, as JSON."""
-
 
 def have(reference: str) -> bool:
     """Whether the local Docker has an image of that name."""
     return shell.run(["docker", "image", "inspect", reference], check=False).ok
-
-
-def labels(reference: str) -> dict[str, str]:
-    """The labels of an image; CommandFailed when it is not there."""
-    text = shell.run(["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", reference]).stdout
-    found: dict[str, str] | None = json.loads(text)
-    return found or {}
 
 
 def build(
@@ -34,7 +23,6 @@ def build(
     *,
     log: str,
     arguments: Mapping[str, str] | None = None,
-    label: Mapping[str, str] | None = None,
 ) -> None:
     """Build the folder `context` with its Dockerfile.
 
@@ -42,7 +30,6 @@ def build(
     """
     words = ["docker", "build", "--network=host", "--force-rm", f"--tag={tag}"]
     words += [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
-    words += [f"--label={name}={value}" for name, value in (label or {}).items()]
     shell.run([*words, context], env={"DOCKER_BUILDKIT": "0"}, timeout=1800, log=cache.log(log))
 
 

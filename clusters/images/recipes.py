@@ -105,7 +105,7 @@ def versions(component: str) -> list[str]:
     if component not in components():
         raise UsageError(f"unknown component {component!r}; known are: {', '.join(components())}")
     found = [path.parent.name for path in (RECIPES / component).glob("*/go.mod")]
-    return sorted(found, key=_order, reverse=True)
+    return sorted(found, key=order, reverse=True)
 
 
 def load(name: str) -> Recipe:
@@ -164,5 +164,6 @@ def tree(root: Path, pattern: str = "**/*") -> Iterable[str | bytes]:
             yield path.read_bytes()
 
 
-def _order(version: str) -> tuple[int, ...]:
+def order(version: str) -> tuple[int, ...]:
+    """What versions are sorted by: their numbers."""
     return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from clusters.images import agent, assemble, debian, golang, local, programs, store
 from clusters.images.recipes import ImageRecipe, Recipe, digest, load, tree
@@ -26,17 +26,11 @@ def layer(name: str, base: Artifact) -> Artifact:
     return _image(name, tag, lambda: agent.build_layer(name, base.name), base)
 
 
-def agent_image() -> Artifact:
-    """The agent: prober and tools."""
-    base = debian_base()
+def agent_image(base: Artifact) -> Artifact:
+    """The agent, prober and tools, on a Debian base of either source."""
     tools = layer("agent-tools", layer("userland", base))
     tag = agent.reference(base.name)
-    return _image("agent", tag, lambda: agent.build(base.name, agent_detail()), tools)
-
-
-def agent_detail() -> str:
-    """What the agent's image is made of, for people."""
-    return f"our prober on Debian {debian.SUITE}"
+    return _image("agent", tag, lambda: agent.build(base.name), tools)
 
 
 def sources(recipe: Recipe) -> Artifact:
@@ -112,26 +106,26 @@ def bare_node(kubernetes: Recipe) -> Artifact:
 def cluster_node(kubernetes: Recipe) -> Artifact:
     """A node with the control plane's images in its store, under the names that kubeadm asks for."""
     base = bare_node(kubernetes)
-    images = {
-        image.reference: component(recipe, image)
-        for recipe in [kubernetes, *map(load, CLUSTER_COMPONENTS)]
-        for image in recipe.images
-    }
-    return _stored("node with Kubernetes' images", "node-kubernetes", base, images, {})
+    images = {image.reference: component(recipe, image) for recipe, image in control_plane(kubernetes)}
+    return _stored("node with Kubernetes' images", "node-kubernetes", base, images)
 
 
-def profile_node(name: str, base: Artifact, images: dict[str, Artifact], label: dict[str, str]) -> Artifact:
+def control_plane(kubernetes: Recipe) -> list[tuple[Recipe, ImageRecipe]]:
+    """The images that every cluster of that version has."""
+    recipes = [kubernetes, *map(load, CLUSTER_COMPONENTS)]
+    return [(recipe, image) for recipe in recipes for image in recipe.images]
+
+
+def profile_node(name: str, base: Artifact, images: Mapping[str, Artifact]) -> Artifact:
     """The node of a profile: `images` maps the names of CNI and agent images on the nodes to what they are."""
-    return _stored(f"node for {name}", f"node-{name}", base, images, label)
+    return _stored(f"node for {name}", f"node-{name}", base, images)
 
 
-def _stored(
-    shown: str, repository: str, base: Artifact, images: dict[str, Artifact], label: dict[str, str]
-) -> Artifact:
+def _stored(shown: str, repository: str, base: Artifact, images: Mapping[str, Artifact]) -> Artifact:
     parts = [part for name, image in sorted(images.items()) for part in (name, image.name)]
-    tag = f"netproof/{repository}:{digest([base.name, *parts, *label.values()])}"
+    tag = f"netproof/{repository}:{digest([base.name, *parts])}"
     named = {name: image.name for name, image in images.items()}
-    return _image(shown, tag, lambda: store.put(base.name, named, tag, label), base, *images.values())
+    return _image(shown, tag, lambda: store.put(base.name, named, tag), base, *images.values())
 
 
 def _image(shown: str, tag: str, make: Callable[[], object], *needs: Artifact) -> Artifact:

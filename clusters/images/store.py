@@ -11,10 +11,9 @@ from clusters.labels import LABEL, RunId
 from clusters.waiting import poll
 
 _STORE = "/var/lib/containerd"
-_TAR = "/netproof-images.tar"
 
 
-def put(base: str, images: Mapping[str, str], tag: str, label: Mapping[str, str]) -> None:
+def put(base: str, images: Mapping[str, str], tag: str) -> None:
     """Make the node image `tag`: `base` with more images in its store.
 
     `images` maps the name that an image shall have on the nodes to the name that it has in the local Docker.
@@ -27,11 +26,10 @@ def put(base: str, images: Mapping[str, str], tag: str, label: Mapping[str, str]
         archive, layer = place / "images.tar", place / "layer"
         local.save(sorted(set(images.values())), archive)
         layer.mkdir()
-        with _Container(base) as container:
+        with _Container(base, place) as container:
             before = container.listing()
-            shell.run(["docker", "cp", archive, f"{container.id}:{_TAR}"], timeout=300, log=log)
             container.start_containerd(log)
-            container.ctr("images", "import", "--local", "--no-unpack", _TAR)
+            container.ctr("images", "import", "--local", "--no-unpack", str(archive))
             for name, source in images.items():
                 canonical = _canonical(source)
                 if canonical != _canonical(name):
@@ -43,14 +41,18 @@ def put(base: str, images: Mapping[str, str], tag: str, label: Mapping[str, str]
             changed = sorted(container.listing().items() - before.items())
             container.fetch([path for path, _ in changed], layer / "store.tar")
         (layer / "Dockerfile").write_text(f"FROM {base}\nADD store.tar /\n")
-        local.build(layer, tag, log="node", label=label)
+        local.build(layer, tag, log="node")
 
 
 class _Container:
-    """A container of a node image that only sleeps, for containerd to be run in it by hand."""
+    """A container of a node image that only sleeps, for containerd to be run in it by hand.
 
-    def __init__(self, image: str) -> None:
+    It sees the folder `shared` of the host at its own path.
+    """
+
+    def __init__(self, image: str, shared: Path) -> None:
         command = ["docker", "run", "--detach", "--network=none", f"--label={LABEL}={RunId.current()}"]
+        command += [f"--mount=type=bind,source={shared},target={shared}"]
         started = shell.run([*command, "--entrypoint=sleep", image, "infinity"])
         self.id = started.stdout.strip()
 
@@ -104,11 +106,10 @@ class _Container:
         return dict(line.split("\t") for line in text.splitlines())
 
     def fetch(self, paths: list[str], tar: Path) -> None:
-        """Bring those files out, in a tar file with their full paths."""
-        listed = "\0".join(paths)
-        words = ["tar", "--create", "--file=/netproof-layer.tar", "--null", "--files-from=-", "--absolute-names"]
-        shell.run(["docker", "exec", "--interactive", self.id, *words], stdin=listed, timeout=300)
-        shell.run(["docker", "cp", f"{self.id}:/netproof-layer.tar", tar], timeout=300)
+        """Write those files, with their full paths, into a tar file in the shared folder."""
+        words = ["tar", "--create", f"--file={tar}", "--null", "--files-from=-", "--absolute-names"]
+        command = ["docker", "exec", "--interactive", self.id, *words]
+        shell.run(command, stdin="\0".join(paths), timeout=300)
 
 
 def _canonical(name: str) -> str:

@@ -1,0 +1,149 @@
+"""Images from registries, by tag and digest."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.errors import DockerException
+from pydantic import BaseModel, ConfigDict
+from requests.exceptions import RequestException
+
+from clusters import shell
+from clusters.host import engine
+from clusters.images import cache, local
+from clusters.images.recipes import digest
+from clusters.images.steps import Artifact, Lane
+from clusters.images.unavailable import ImagesUnavailable
+from clusters.model import UsageError
+
+_REFERENCE = re.compile(
+    r"(?P<name>[a-z0-9.-]+(?::\d+)?(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)+)"
+    r":(?P<tag>\w[\w.-]{0,127})(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image in a registry: name with its registry, tag, and digest ("" while it is not known)."""
+
+    name: str
+    tag: str
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read what `str` writes; UsageError for a name without registry or tag."""
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            raise UsageError(f"not an image with registry and tag: {text!r}; e.g. registry.k8s.io/pause:3.10.2")
+        return cls(match["name"], match["tag"], match["digest"] or "")
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+class Pins(BaseModel):
+    """registry.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    debian: str
+    node: dict[str, str]
+    images: dict[str, str]
+
+
+def pins() -> Pins:
+    """What is pinned."""
+    return Pins.model_validate(tomllib.loads(Path(__file__).with_name("registry.toml").read_text()))
+
+
+def debian() -> Reference:
+    """The Debian that the agent's image stands on."""
+    return Reference.parse(pins().debian)
+
+
+def node(kubernetes: str | None) -> tuple[str, Reference]:
+    """The Kubernetes version and kind's node image with it; UsageError where none is pinned."""
+    known = pins().node
+    version = kubernetes or next(iter(known))
+    if version not in known:
+        raise UsageError(
+            f"no node image with Kubernetes {version!r} from a registry; known are: {', '.join(known)}"
+        )
+    return version, Reference.parse(known[version])
+
+
+def image(name: str) -> Reference:
+    """An image as manifests name it, with the digest that we know for it, if any."""
+    reference = Reference.parse(name)
+    known = pins().images.get(name) or _locked().get(name, "")
+    return reference if reference.digest else Reference(reference.name, reference.tag, known)
+
+
+def answers(reference: Reference, timeout: float = 10.0) -> bool:
+    """Whether the registry of that image can be reached by the Docker engine within `timeout` seconds."""
+    try:
+        with closing(engine.client(timeout)) as client:
+            client.images.get_registry_data(str(reference))
+    except (DockerException, RequestException, OSError):
+        return False
+    return True
+
+
+def pulled(reference: Reference) -> Artifact:
+    """That image in the local Docker, under a name of ours that holds its digest (or tag, while unknown)."""
+    short = reference.name.rpartition("/")[2]
+    tag = f"netproof/pulled-{short}:{digest([str(reference)])}"
+    return Artifact(
+        name=tag,
+        shown=str(reference).partition("@")[0],
+        lane=Lane.NETWORK,
+        present=lambda: local.have(tag),
+        make=lambda: _pull(reference, tag),
+    )
+
+
+def _pull(reference: Reference, tag: str) -> None:
+    # With a digest the tag decides nothing, and older engines refuse to be given both.
+    wanted = f"{reference.name}@{reference.digest}" if reference.digest else str(reference)
+    try:
+        shell.run(["docker", "pull", wanted], timeout=1800, log=cache.log("registry"))
+    except shell.CommandFailed as error:
+        raise ImagesUnavailable(
+            f"{reference} could not be pulled: {error}\n"
+            "If the registry is out of reach from here, use --images=source, which builds everything (20 minutes)"
+        ) from error
+    if not reference.digest:
+        _keep_digest(reference)
+    shell.run(["docker", "tag", wanted, tag])
+
+
+def _keep_digest(reference: Reference) -> None:
+    """Keep the digest that came with a tag, so that the next pull gets the same."""
+    text = shell.run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", str(reference)]).stdout
+    found: list[str] = json.loads(text) or []
+    for digest_of in found:
+        keep(str(reference), digest_of.partition("@")[2])
+
+
+def keep(name: str, pinned: str) -> None:
+    """Write a digest into the lock file."""
+    path = _lock_file()
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps({**_locked(), name: pinned}, indent=2, sort_keys=True))
+    partial.replace(path)
+
+
+def _locked() -> dict[str, str]:
+    path = _lock_file()
+    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def _lock_file() -> Path:
+    return cache.folder() / "registry.lock.json"
