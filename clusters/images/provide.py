@@ -16,7 +16,7 @@ from clusters.host.packages import which
 from clusters.images import cache, debian, programs, recipes, registry
 from clusters.images import source as built
 from clusters.images.steps import Artifact, Lane, carry_out, missing
-from clusters.images.unavailable import ImagesUnavailable
+from clusters.images.unavailable import ImagesUnavailable as ImagesUnavailable
 from clusters.model import Cni, Profile, UsageError
 from clusters.progress import Progress, say
 
