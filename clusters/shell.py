@@ -85,6 +85,7 @@ def run(
     finally:
         if sink is not None:
             sink.close()
+    _waited_for.add(process)
     try:
         out, err = process.communicate(data, timeout=timeout)
     except subprocess.TimeoutExpired as error:
@@ -93,6 +94,8 @@ def run(
     except BaseException:
         end(process)
         raise
+    finally:
+        _waited_for.discard(process)
     done = Completed(
         command=tuple(words),
         status=process.returncode,
@@ -143,6 +146,19 @@ def end(process: Process, grace: float = 5.0) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait()
+
+
+_waited_for: set[Process] = set()
+"""The processes that `run` waits for, in all threads."""
+
+
+def end_waited_for() -> None:
+    """End every process that `run` waits for in any thread, each of which then sees it fail.
+
+    For an interrupt, which only the main thread gets to know of.
+    """
+    for process in list(_waited_for):
+        end(process)
 
 
 def _tail(log: Path | None) -> str:

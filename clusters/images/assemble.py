@@ -31,9 +31,13 @@ def component(recipe: Recipe, image: ImageRecipe, base: str, tag: str) -> None:
         local.build(context, tag, log=recipe.component)
 
 
-def node(go: Go, kind: Recipe, recipes: Sequence[Recipe], base: str, tag: str) -> None:
-    """Build the bare node: kind's own node files and the programs of `recipes` (Kubernetes first) on `base`."""
+def node(go: Go, kind: Recipe, recipes: Sequence[Recipe], known: Sequence[str], base: str, tag: str) -> None:
+    """Build the bare node: kind's own node files and the programs of `recipes` (Kubernetes first) on `base`.
+
+    `known` are the names of the images that the control plane will find on it.
+    """
     kubernetes = recipes[0]
+    _check_control_plane(kubernetes, known)
     pause = next(image.reference for image in kubernetes.images if "pause" in image.files)
     with cache.scratch("node") as context:
         shutil.copy(agent.CONTEXTS / "node" / "Dockerfile", context)
@@ -45,7 +49,7 @@ def node(go: Go, kind: Recipe, recipes: Sequence[Recipe], base: str, tag: str) -
         local.build(context, tag, log="node", arguments=arguments)
 
 
-def check_control_plane(kubernetes: Recipe, known: Sequence[str]) -> None:
+def _check_control_plane(kubernetes: Recipe, known: Sequence[str]) -> None:
     """ImagesUnavailable when kubeadm would ask for an image that is not among `known`."""
     kubeadm = programs.path(kubernetes, "kubeadm")
     listed = shell.run([kubeadm, "config", "images", "list", "--kubernetes-version", kubernetes.version])

