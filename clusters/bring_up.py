@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from clusters.api import NODE, POD, Api, Seen
@@ -63,17 +63,23 @@ class BringUp:
     after_cni: State
 
 
-class Stopwatch:
-    """Takes the time of phases, one after the other."""
+Timing = Callable[[str], AbstractContextManager[object]]
+"""Somebody who wants to know which phase is on: entered with its name, left at its end."""
 
-    def __init__(self) -> None:
+
+class Stopwatch:
+    """Takes the time of phases, one after the other, and tells `also` of each."""
+
+    def __init__(self, also: Timing = nullcontext) -> None:
         self.phases: list[Phase] = []
+        self._also = also
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time what happens inside; a phase that fails is not recorded."""
         started = time.monotonic()
-        yield
+        with self._also(name):
+            yield
         self.phases.append(Phase(name, round(time.monotonic() - started, 3)))
 
 

@@ -26,7 +26,7 @@ NODE_LABEL = "io.x-k8s.kind.cluster"
 
 def version() -> str:
     """The version of kind itself, as "v0.33.0"."""
-    return shell.run([tool("kind"), "version", "-q"]).stdout.strip()
+    return "v" + shell.run([tool("kind"), "version", "-q"]).stdout.strip()
 
 
 def create(name: str, config: Path, kubeconfig: Path, *, ipv6: bool, log: Path) -> None:

@@ -34,6 +34,14 @@ def all_ready(seen: Seen, at_least: int = 1) -> bool:
     return len(seen) >= at_least and all(ready(item) for item in seen.values())
 
 
+def rolled_out(daemon: Object) -> bool:
+    """Whether a DaemonSet's present version runs, ready, on every node that it is meant for."""
+    status = daemon.get("status", {})
+    wanted: int = status.get("desiredNumberScheduled", 0)
+    seen: bool = status.get("observedGeneration") == daemon["metadata"]["generation"]
+    return seen and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
+
+
 def complaints(seen: Seen) -> str:
     """One line for each that is not ready, with what it says about itself; for the error of a wait."""
     lines = [f"{name}: {_complaint(item)}" for name, item in sorted(seen.items()) if not ready(item)]

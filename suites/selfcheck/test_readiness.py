@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusters.bring_up import state
-from clusters.readiness import all_ready, complaints, condition, ready
+from clusters.readiness import all_ready, complaints, condition, ready, rolled_out
 
 NO_CNI = "container runtime network not ready: NetworkReady=false"
 
@@ -54,3 +54,13 @@ def test_the_state_of_a_cluster_without_cni() -> None:
     seen = state(nodes, pods, at=20.5)
     assert (seen.at, seen.nodes[0].ready, seen.nodes[0].message) == (20.5, False, NO_CNI)
     assert (seen.coredns[0].phase, seen.coredns[0].scheduled, seen.coredns[0].node) == ("Pending", False, "")
+
+
+def test_a_daemon_is_rolled_out_when_its_present_version_is_ready_everywhere() -> None:
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberReady": 3}
+    daemon = {"metadata": {"generation": 2}, "status": status}
+    assert rolled_out(daemon)
+    assert not rolled_out(daemon | {"metadata": {"generation": 3}})
+    assert not rolled_out(daemon | {"status": {**status, "numberReady": 2}})
+    assert not rolled_out(daemon | {"status": {**status, "updatedNumberScheduled": 1}})
+    assert not rolled_out(daemon | {"status": {}})

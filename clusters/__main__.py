@@ -1,0 +1,149 @@
+"""`python -m clusters`: for people who want only the cluster."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from clusters import kind, records
+from clusters.cluster import ClusterFailed, Wanted, stand_up, sweep, take_down
+from clusters.images.provide import ImagesUnavailable, Source, ensure
+from clusters.model import HostCannot, UsageError, profile_names
+
+_OUT = Console(soft_wrap=True, highlight=False)
+_ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say; return the exit status: 0, 1 failed, 2 usage, 3 the host cannot."""
+    signal.signal(signal.SIGTERM, _terminated)
+    asked = _parser().parse_args(arguments)
+    action: Callable[[argparse.Namespace], None] = asked.action
+    try:
+        action(asked)
+    except UsageError as error:
+        return _failed(2, error)
+    except (HostCannot, ImagesUnavailable) as error:
+        return _failed(3, error)
+    except ClusterFailed as error:
+        return _failed(1, error)
+    except KeyboardInterrupt:
+        return _failed(130, "interrupted")
+    return 0
+
+
+def _up(asked: argparse.Namespace) -> None:
+    cluster = stand_up(_wanted(asked), keep=True)
+    spent = ", ".join(f"{phase.name} {phase.seconds:.0f} s" for phase in cluster.bring_up.phases)
+    word = "stood already" if cluster.adopted else "is up"
+    _OUT.print(f"{cluster.name} {word} ({spent}). To use it:", markup=False)
+    _OUT.print(f"  export KUBECONFIG={cluster.kubeconfig}", markup=False)
+    _OUT.print(f"To remove it:\n  python -m clusters down {cluster.name}", markup=False)
+
+
+def _down(asked: argparse.Namespace) -> None:
+    name = asked.name or asked.cluster
+    name = name if name.startswith(records.PREFIX) else records.PREFIX + name
+    record = records.read(name)
+    if record is None and name not in kind.standing():
+        known = ", ".join(record.name for record in records.every()) or "none"
+        raise UsageError(f"there is no cluster {name}; known are: {known}")
+    if record is not None and record.in_use:
+        raise UsageError(f"cluster {name} is in use by run {record.run}, which still lives")
+    take_down(name)
+    _OUT.print(f"{name} is gone")
+
+
+def _list(_: argparse.Namespace) -> None:
+    standing = kind.standing()
+    recorded = records.every()
+    for record in recorded:
+        versions = ", ".join(f"{part} {version}" for part, version in record.versions.items())
+        _OUT.print(f"{record.name}  {_state(record, standing)}  {versions}", markup=False)
+        _OUT.print(f"  KUBECONFIG={records.kubeconfig(record.name)}", markup=False)
+    for name in sorted(standing - {record.name for record in recorded}):
+        if name.startswith(records.PREFIX):
+            _OUT.print(f"{name}  stands, and we have no record of it", markup=False)
+
+
+def _state(record: records.Record, standing: set[str]) -> str:
+    if record.name not in standing:
+        return "gone"
+    if record.in_use:
+        return f"in use by run {record.run}"
+    return "kept" if record.keep else "left behind"
+
+
+def _images(asked: argparse.Namespace) -> None:
+    wanted = _wanted(asked)
+    image = ensure(
+        wanted.profile,
+        wanted.cni,
+        wanted.cni_version,
+        kubernetes_version=wanted.kubernetes_version,
+        source=wanted.source,
+    )
+    table = Table("image", "source", "from", box=None)
+    for origin in image.origins:
+        table.add_row(origin.image, origin.source, origin.detail)
+    _OUT.print(table)
+    _OUT.print(f"node image: {image.reference}", markup=False)
+
+
+def _sweep(_: argparse.Namespace) -> None:
+    for name in sweep():
+        _OUT.print(f"{name} was left behind by a run that is gone; removed")
+
+
+def _wanted(asked: argparse.Namespace) -> Wanted:
+    return Wanted.of(
+        asked.profile,
+        cni_version=asked.cni_version,
+        kubernetes_version=asked.kubernetes_version,
+        source=Source(asked.images),
+        name=asked.name,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m clusters", description="Stand up clusters, and nothing else.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="bring a cluster up and keep it")
+    up.set_defaults(action=_up)
+    images = commands.add_parser("images", help="make sure of a profile's images, and say where they come from")
+    images.set_defaults(action=_images)
+    for command in (up, images):
+        command.add_argument("profile", metavar="PROFILE", help=f"one of: {', '.join(profile_names())}")
+        command.add_argument("--cni-version", help="a release of the CNI (default: the newest known)")
+        command.add_argument("--kubernetes-version", help="a release of Kubernetes (default: the source's own)")
+        command.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where they come from")
+        command.add_argument("--name", help=f"another name for the cluster (default: {records.PREFIX}PROFILE)")
+
+    down = commands.add_parser("down", help="remove a cluster")
+    down.add_argument("cluster", metavar="PROFILE|NAME", help="the profile it was made from, or its name")
+    down.add_argument("--name", help="its name, where it was given another")
+    down.set_defaults(action=_down)
+    commands.add_parser("list", help="show the clusters that stand").set_defaults(action=_list)
+    commands.add_parser("sweep", help="remove what crashed runs left").set_defaults(action=_sweep)
+    return parser
+
+
+def _failed(status: int, error: object) -> int:
+    _ERR.print(str(error), markup=False)
+    return status
+
+
+def _terminated(*_: object) -> NoReturn:
+    """End as an interrupt at the terminal does, so that what was begun is taken down."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

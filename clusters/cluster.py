@@ -1,0 +1,237 @@
+"""A cluster stood up from a profile, taken over when an equal one stands already, and taken down again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters import kind, records, shell
+from clusters.api import Api, Object
+from clusters.bring_up import BringUp, Stopwatch, Timing, look
+from clusters.features import Feature
+from clusters.host import facts
+from clusters.images.provide import NodeImage, Source, ensure, tool
+from clusters.kind_config import Needs, render
+from clusters.labels import RunId
+from clusters.model import Cni, Profile, UsageError, chosen_version, features, load_cni, load_profile
+from clusters.nodes import Node, nodes
+from clusters.progress import Progress
+from clusters.records import Record, takes_over
+from clusters.settling import coredns_ready, daemons_running, nodes_ready
+
+
+class ClusterFailed(Exception):
+    """A cluster did not come up; the message says how far it came and where its logs are."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The cluster that is asked for. Empty versions and name mean the default of the profile's CNI and images."""
+
+    profile: Profile
+    cni: Cni
+    cni_version: str
+    kubernetes_version: str | None = None
+    source: Source = Source.AUTO
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        profile: str,
+        *,
+        cni_version: str | None = None,
+        kubernetes_version: str | None = None,
+        source: Source = Source.AUTO,
+        name: str | None = None,
+    ) -> Wanted:
+        """Read what was asked for; UsageError for what is not known, with the known ones listed."""
+        found = load_profile(profile)
+        cni = load_cni(found.cni)
+        name = name or records.PREFIX + profile
+        if not name.startswith(records.PREFIX):
+            raise UsageError(f"a cluster's name begins with {records.PREFIX!r}, and {name!r} does not")
+        features(cni, found)
+        return cls(found, cni, chosen_version(cni, cni_version), kubernetes_version, source, name)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that stands. `agent` is the agent image in its nodes' store, `versions` are by component.
+
+    `adopted` says that it stood before this run, as `kept` ones do.
+    """
+
+    name: str
+    profile: Profile
+    cni: str
+    cni_version: str
+    features: frozenset[Feature]
+    versions: Mapping[str, str]
+    image: NodeImage
+    nodes: tuple[Node, ...]
+    kubeconfig: Path
+    api: Api
+    bring_up: BringUp
+    adopted: bool
+
+
+def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext) -> Cluster:
+    """Bring the cluster up, or take over the kept one of that name when it was made from the same things.
+
+    It belongs to this run from now on. When it does not come up, or when interrupted, its logs are collected and
+    nothing is left of it. Raises ClusterFailed, and UsageError when the name is taken.
+    """
+    watch = Stopwatch(timing)
+    with watch.phase("images"):
+        image = ensure(
+            wanted.profile,
+            wanted.cni,
+            wanted.cni_version,
+            kubernetes_version=wanted.kubernetes_version,
+            source=wanted.source,
+        )
+        tool("kind")
+    manifests = wanted.cni.manifests(wanted.profile, wanted.cni_version)
+    record = Record(
+        name=wanted.name,
+        profile=wanted.profile.name,
+        recipe={
+            "profile": wanted.profile.model_dump_json(),
+            wanted.cni.name: wanted.cni_version,
+            "node image": image.reference,
+        },
+        run=str(RunId.current()),
+        keep=keep,
+        images=image.origins,
+    )
+    standing = claim(record)
+    if standing is not None:
+        return _taken_over(wanted, image, standing)
+    try:
+        record, api = _created(wanted, image, manifests, record, watch)
+    except BaseException as error:
+        logs = _autopsy(wanted.name) if isinstance(error, Exception) else None
+        take_down(wanted.name)
+        if logs is None or isinstance(error, UsageError):
+            raise
+        raise ClusterFailed(
+            f"{wanted.name} did not come up: {error}\nThe logs of its nodes are in {logs}"
+        ) from error
+    return _cluster(wanted, image, record, api, adopted=False)
+
+
+def take_down(name: str) -> None:
+    """Delete a cluster and forget it; fine when there is little or nothing left of it."""
+    if not name.startswith(records.PREFIX):
+        raise UsageError(f"{name!r} is not ours to delete: our clusters' names begin with {records.PREFIX!r}")
+    kind.delete(name, records.kubeconfig(name))
+    records.remove(name)
+
+
+def leave(cluster: Cluster, *, keep: bool) -> None:
+    """The run is done with the cluster: keep it standing for whoever comes next, or take it down."""
+    cluster.api.close()
+    record = records.read(cluster.name)
+    if keep and record is not None:
+        records.write(record.model_copy(update={"keep": True}))
+    else:
+        take_down(cluster.name)
+
+
+def sweep() -> list[str]:
+    """Take down what runs left behind that are gone and did not mean to keep it; return the names."""
+    with records.exclusive():
+        stale = [record.name for record in records.every() if record.stale]
+    for name in stale:
+        take_down(name)
+    return stale
+
+
+def claim(record: Record) -> Record | None:
+    """Make the name ours. Returns the record of a kept, equal cluster to take over; None when the way is free.
+
+    What a crashed run left under the name is removed. Raises UsageError when a living run has the name, or
+    when what stands there is another recipe's or nobody's that we know.
+    """
+    with records.exclusive():
+        found = records.read(record.name)
+        if takes_over(found, record.name in kind.standing(), record):
+            assert found is not None
+            record = found.model_copy(update={"run": record.run})
+            records.write(record)
+            return record
+        records.write(record)
+    if found is not None:
+        kind.delete(record.name, records.kubeconfig(record.name))
+    return None
+
+
+def _created(
+    wanted: Wanted, image: NodeImage, manifests: list[Object], record: Record, watch: Stopwatch
+) -> tuple[Record, Api]:
+    """Create the cluster and install its CNI, and write down what was seen before and after."""
+    name, profile = wanted.name, wanted.profile
+    config = records.folder(name) / "kind.yaml"
+    config.write_text(render(name, profile, image.reference, Needs.of(facts())))
+    machines = profile.workers + 1
+    since = time.monotonic()
+    with Progress(name, total=4) as progress:
+        with watch.phase("cluster"), progress.step(f"create {machines} nodes"):
+            kind.create(
+                name,
+                config,
+                records.kubeconfig(name),
+                ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet),
+                log=records.folder(name) / "kind.log",
+            )
+            api = Api(records.kubeconfig(name))
+        before = look(api, since)
+        with watch.phase("cni"), progress.step(f"install {wanted.cni.name} {wanted.cni_version}"):
+            api.apply(*manifests)
+        with watch.phase("nodes ready"), progress.step("wait for the nodes"):
+            nodes_ready(api, machines)
+            daemons_running(api, manifests)
+        with watch.phase("coredns ready"), progress.step("wait for CoreDNS"):
+            coredns_ready(api)
+    bring_up = BringUp(tuple(watch.phases), before, look(api, since))
+    versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.cni_version}
+    record = record.model_copy(update={"bring_up": bring_up, "versions": versions})
+    records.write(record)
+    return record, api
+
+
+def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
+    """The kept cluster, once its nodes are ready: it may have been started again with the machine."""
+    api = Api(records.kubeconfig(wanted.name))
+    nodes_ready(api, wanted.profile.workers + 1)
+    return _cluster(wanted, image, record, api, adopted=True)
+
+
+def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adopted: bool) -> Cluster:
+    assert record.bring_up is not None
+    return Cluster(
+        name=wanted.name,
+        profile=wanted.profile,
+        cni=wanted.cni.name,
+        cni_version=wanted.cni_version,
+        features=features(wanted.cni, wanted.profile),
+        versions=record.versions,
+        image=image,
+        nodes=nodes(api),
+        kubeconfig=api.kubeconfig,
+        api=api,
+        bring_up=record.bring_up,
+        adopted=adopted,
+    )
+
+
+def _autopsy(name: str) -> Path:
+    """Collect what can be had of a cluster that failed, in a folder that outlives it."""
+    target = records.failure_folder(name)
+    with suppress(shell.CommandFailed):
+        kind.export_logs(name, target)
+    return target

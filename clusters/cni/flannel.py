@@ -1,0 +1,191 @@
+"""flannel: one subnet per node, packets between nodes by VXLAN, by plain routes, or by flanneld itself.
+
+Upstream's own kube-flannel.yml, with the changes below and no other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from clusters.features import Feature
+from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.upstream import Document, fetch
+
+Objects = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release: the digest of its manifest, and the two images that the manifest names."""
+
+    manifest: str
+    flannel: str
+    plugin: str
+
+
+_RELEASES = MappingProxyType(
+    {
+        "v0.28.4": Release(
+            "0bd380eb4954227c903bdea96dc9254650badd2d45ebe31978a47c3ffe2e9727",
+            "ghcr.io/flannel-io/flannel:v0.28.4",
+            "ghcr.io/flannel-io/flannel-cni-plugin:v1.9.1-flannel1",
+        ),
+        "v0.27.4": Release(
+            "2242ee218f3c3e724e4efe5f31826a3e38cfdabf334de41aee2b12b48fd4818d",
+            "ghcr.io/flannel-io/flannel:v0.27.4",
+            "ghcr.io/flannel-io/flannel-cni-plugin:v1.8.0-flannel1",
+        ),
+        "v0.27.0": Release(
+            "c5d2031c3bbf568480bb2baed8a4f051983417b56384b2bc6e3679abca4d9906",
+            "ghcr.io/flannel-io/flannel:v0.27.0",
+            "ghcr.io/flannel-io/flannel-cni-plugin:v1.7.1-flannel1",
+        ),
+        "v0.26.7": Release(
+            "d3f539ef073032bdbd2d32900719400e0050a8ae1d00a9fef75d9d0f079c7d54",
+            "ghcr.io/flannel-io/flannel:v0.26.7",
+            "ghcr.io/flannel-io/flannel-cni-plugin:v1.6.2-flannel1",
+        ),
+        "v0.25.7": Release(
+            "1f9d894f4cf6d3ff78b991341de02fefe64bfa88575bafc2a967eaeaa252a596",
+            "docker.io/flannel/flannel:v0.25.7",
+            "docker.io/flannel/flannel-cni-plugin:v1.5.1-flannel2",
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """How packets get to another node: its section of net-conf.json, and what it means for the checks."""
+
+    config: Mapping[str, object]
+    features: frozenset[Feature]
+    opens_tun: bool = False
+
+
+_BACKENDS = MappingProxyType(
+    {
+        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN})),
+        "host-gw": Backend({"Type": "host-gw"}, frozenset()),
+        "udp": Backend({"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), opens_tun=True),
+    }
+)
+
+
+class Flannel:
+    """The CNI object of this file; clusters.model.Cni says what each member is for."""
+
+    name = "flannel"
+    versions = tuple(_RELEASES)
+    options = MappingProxyType({"backend": tuple(_BACKENDS)})
+
+    def features(self, profile: Profile) -> frozenset[Feature]:
+        own = {Feature.BRIDGE, Feature.SUBNET_PER_NODE, Feature.HOST_PORT}
+        if any(subnet.version == 6 for subnet in profile.pod_subnet):
+            own.add(Feature.IPV6)
+        return frozenset(own) | self._backend(profile).features
+
+    def images(self, version: str) -> tuple[CniImage, ...]:
+        release = _RELEASES[chosen_version(self, version)]
+        return (CniImage(release.flannel, f"flannel/{version}"), CniImage(release.plugin, "flannel-cni-plugin"))
+
+    def manifests(self, profile: Profile, version: str) -> Objects:
+        objects = upstream(chosen_version(self, version))
+        backend = self._backend(profile)
+        for change in changes(profile, backend):
+            objects = change(objects)
+        return objects
+
+    def _backend(self, profile: Profile) -> Backend:
+        return _BACKENDS[chosen_options(self, profile)["backend"]]
+
+
+CNI = Flannel()
+
+
+def upstream(version: str) -> Objects:
+    """The objects of kube-flannel.yml as that release ships it."""
+    release = _RELEASES[version]
+    text = fetch(
+        Document(
+            repository="flannel-io/flannel",
+            version=version,
+            path="Documentation/kube-flannel.yml",
+            sha256=release.manifest,
+            recipe=f"flannel/{version}",
+        )
+    )
+    objects = [item for item in yaml.safe_load_all(text) if item]
+    pod = _find(objects, "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]
+    named = {container["image"] for container in pod["initContainers"] + pod["containers"]}
+    if named != {release.flannel, release.plugin}:
+        raise UsageError(f"flannel {version}: its manifest names other images than its release here: {named}")
+    return objects
+
+
+Change = Callable[[Objects], Objects]
+
+
+def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
+    """Everything that is done to upstream's manifest for this profile, in order."""
+    wanted: list[Change] = [
+        lambda objects: in_pod_subnet(objects, profile),
+        lambda objects: by_backend(objects, backend),
+    ]
+    if backend.opens_tun:
+        wanted.append(may_open_tun)
+    return tuple(wanted)
+
+
+def in_pod_subnet(objects: Objects, profile: Profile) -> Objects:
+    """The pool is the profile's pod subnet: the nodes' podCIDRs, which flannel leases from, are cut from it.
+
+    The manifest has 10.244.0.0/16 built in, and no IPv6.
+    """
+    changed, conf = _net_conf(objects)
+    for subnet in profile.pod_subnet:
+        if subnet.version == 4:
+            conf["Network"] = str(subnet)
+        else:
+            conf |= {"EnableIPv6": True, "IPv6Network": str(subnet)}
+    if all(subnet.version == 6 for subnet in profile.pod_subnet):
+        conf["EnableIPv4"] = False
+        del conf["Network"]
+    return _with_net_conf(changed, conf)
+
+
+def by_backend(objects: Objects, backend: Backend) -> Objects:
+    """The backend is the profile's; the manifest has vxlan built in."""
+    changed, conf = _net_conf(objects)
+    conf["Backend"] = dict(backend.config)
+    return _with_net_conf(changed, conf)
+
+
+def may_open_tun(objects: Objects) -> Objects:
+    """The udp backend opens /dev/net/tun, which a container without privileges does not see."""
+    changed = deepcopy(objects)
+    container = _find(changed, "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]["containers"][0]
+    container["securityContext"]["privileged"] = True
+    return changed
+
+
+def _net_conf(objects: Objects) -> tuple[Objects, dict[str, Any]]:
+    """A copy of the objects, and flannel's own configuration out of them."""
+    changed = deepcopy(objects)
+    return changed, json.loads(_find(changed, "ConfigMap", "kube-flannel-cfg")["data"]["net-conf.json"])
+
+
+def _with_net_conf(objects: Objects, conf: dict[str, Any]) -> Objects:
+    _find(objects, "ConfigMap", "kube-flannel-cfg")["data"]["net-conf.json"] = json.dumps(conf, indent=2)
+    return objects
+
+
+def _find(objects: Objects, kind: str, name: str) -> dict[str, Any]:
+    return next(item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name)
