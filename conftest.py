@@ -1,3 +1,3 @@
 """The plugins of netproof, and nothing else."""
 
-pytest_plugins = ["fixtures.options", "fixtures.run"]
+pytest_plugins = ["fixtures.options", "fixtures.run", "fixtures.environment", "fixtures.cluster"]
