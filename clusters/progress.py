@@ -13,7 +13,6 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.spinner import Spinner
 from rich.text import Text
 
 
@@ -79,7 +78,7 @@ class Progress:
             running = dict(self._running)
             done = self._done
         head = Text(f"{self._title}: {done} of {self._total} done, {elapsed(self._seconds())}")
-        lines = [Spinner("dots", Text(f"{name}  {elapsed(now - began)}")) for name, began in running.items()]
+        lines = [Text(f"  {name}  {elapsed(now - began)}") for name, began in running.items()]
         return Group(head, *lines)
 
 

@@ -19,32 +19,22 @@ def layer(name: str, base: str) -> str:
     return f"netproof/{name}:{digest([base, *tree(CONTEXTS / name)])}"
 
 
-def build_layer(name: str, base: str) -> None:
-    """Build the context `name` on `base`."""
-    local.build(CONTEXTS / name, layer(name, base), log=name, arguments={"BASE": base})
+def build_layer(name: str, base: str, tag: str) -> None:
+    """Build the context `name` on `base` as `tag`."""
+    local.build(CONTEXTS / name, tag, log=name, arguments={"BASE": base})
 
 
-def tools(base: str) -> str:
-    """The name of the tools image on the Debian image `base`."""
-    return layer("agent-tools", layer("userland", base))
+def reference(tools: str) -> str:
+    """The name of the agent's image on the tools image `tools`; it changes with the code."""
+    return f"netproof/agent:{digest([tools, *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
 
 
-def reference(base: str) -> str:
-    """The name of the agent's image on the Debian image `base`; it changes with the code."""
-    return f"netproof/agent:{digest([tools(base), *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
-
-
-def build(base: str) -> None:
-    """Build the agent's image on its tools image, which must be there."""
+def build(tools: str, tag: str) -> None:
+    """Build the agent's image on its tools image as `tag`."""
     with cache.scratch("agent") as context:
         shutil.copy(CONTEXTS / "agent" / "Dockerfile", context)
         for path in CODE.glob("**/*.py"):
             target = context / "agent" / path.relative_to(CODE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        local.build(
-            context,
-            reference(base),
-            log="agent",
-            arguments={"BASE": tools(base)},
-        )
+        local.build(context, tag, log="agent", arguments={"BASE": tools})

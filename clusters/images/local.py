@@ -13,8 +13,19 @@ from clusters.images import cache
 
 
 def have(reference: str) -> bool:
-    """Whether the local Docker has an image of that name."""
-    return shell.run(["docker", "image", "inspect", reference], check=False).ok
+    """Whether the local Docker has an image of that name; CommandFailed when Docker does not answer."""
+    return bool(shell.run(["docker", "image", "ls", "--quiet", reference]).stdout.strip())
+
+
+def ours() -> list[str]:
+    """The images that this package has made or pulled: all under `netproof/`."""
+    words = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", "--filter=reference=netproof/*"]
+    return shell.run(words).stdout.split()
+
+
+def remove(reference: str) -> bool:
+    """Remove an image's name, and its layers where nothing else needs them; False when a container uses it."""
+    return shell.run(["docker", "image", "rm", reference], check=False).ok
 
 
 def build(

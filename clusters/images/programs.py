@@ -12,6 +12,7 @@ from clusters.images.golang import Go, build_arguments
 from clusters.images.recipes import RECIPES, Recipe
 from clusters.images.unavailable import ImagesUnavailable
 from clusters.labels import LABEL, RunId
+from clusters.waiting import TIMEOUTS
 
 
 def folder(recipe: Recipe) -> Path:
@@ -76,6 +77,6 @@ def _contained(
             command += [f"--mount=type=bind,source={place},target={place},readonly"]
     command += [f"--env={name}={value}" for name, value in environment.items()]
     try:
-        shell.run([*command, image, *words], timeout=3600, log=cache.log(recipe.component))
+        shell.run([*command, image, *words], timeout=TIMEOUTS.image_build, log=cache.log(recipe.component))
     except shell.CommandFailed as error:
         raise ImagesUnavailable(f"{recipe.name} could not be compiled: {error}") from error

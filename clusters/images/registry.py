@@ -79,24 +79,27 @@ def node(kubernetes: str | None) -> tuple[str, Reference]:
 
 
 def image(name: str) -> Reference:
-    """An image as manifests name it, with the digest that we know for it, if any."""
+    """An image as manifests name it, with the digest that is pinned for it, if any."""
     reference = Reference.parse(name)
-    known = pins().images.get(name) or _locked().get(name, "")
-    return reference if reference.digest else Reference(reference.name, reference.tag, known)
+    return Reference(reference.name, reference.tag, reference.digest or pins().images.get(name, ""))
 
 
-def answers(reference: Reference, timeout: float = 10.0) -> bool:
-    """Whether the registry of that image can be reached by the Docker engine within `timeout` seconds."""
+def exact(reference: Reference) -> Reference:
+    """The same with the digest that the first pull kept, where none is pinned."""
+    return Reference(reference.name, reference.tag, reference.digest or _locked().get(str(reference), ""))
+
+
+def reach(reference: Reference, timeout: float = 10.0) -> None:
+    """ImagesUnavailable unless the Docker engine reaches the registry of that image within `timeout` seconds."""
     try:
         with closing(engine.client(timeout)) as client:
             client.images.get_registry_data(str(reference))
-    except (DockerException, RequestException, OSError):
-        return False
-    return True
+    except (DockerException, RequestException, OSError) as error:
+        raise ImagesUnavailable(f"{reference.name}: its registry does not answer: {error}") from error
 
 
 def pulled(reference: Reference) -> Artifact:
-    """That image in the local Docker, under a name of ours that holds its digest (or tag, while unknown)."""
+    """That image in the local Docker, under a name of ours."""
     short = reference.name.rpartition("/")[2]
     tag = f"netproof/pulled-{short}:{digest([str(reference)])}"
     return Artifact(
@@ -109,8 +112,9 @@ def pulled(reference: Reference) -> Artifact:
 
 
 def _pull(reference: Reference, tag: str) -> None:
+    known = exact(reference)
     # With a digest the tag decides nothing, and older engines refuse to be given both.
-    wanted = f"{reference.name}@{reference.digest}" if reference.digest else str(reference)
+    wanted = f"{known.name}@{known.digest}" if known.digest else str(known)
     try:
         shell.run(["docker", "pull", wanted], timeout=1800, log=cache.log("registry"))
     except shell.CommandFailed as error:
@@ -118,21 +122,20 @@ def _pull(reference: Reference, tag: str) -> None:
             f"{reference} could not be pulled: {error}\n"
             "If the registry is out of reach from here, use --images=source, which builds everything (20 minutes)"
         ) from error
-    if not reference.digest:
-        _keep_digest(reference)
+    if not known.digest:
+        keep(str(reference), _digest_here(wanted))
     shell.run(["docker", "tag", wanted, tag])
 
 
-def _keep_digest(reference: Reference) -> None:
-    """Keep the digest that came with a tag, so that the next pull gets the same."""
-    text = shell.run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", str(reference)]).stdout
-    found: list[str] = json.loads(text) or []
-    for digest_of in found:
-        keep(str(reference), digest_of.partition("@")[2])
+def _digest_here(name: str) -> str:
+    """The digest under which the local Docker got an image from its registry."""
+    text = shell.run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", name]).stdout
+    found: list[str] = json.loads(text)
+    return found[0].partition("@")[2]
 
 
 def keep(name: str, pinned: str) -> None:
-    """Write a digest into the lock file."""
+    """Keep the digest that came with a tag, so that the next pull gets the same."""
     path = _lock_file()
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps({**_locked(), name: pinned}, indent=2, sort_keys=True))

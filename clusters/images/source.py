@@ -23,14 +23,14 @@ def debian_base() -> Artifact:
 def layer(name: str, base: Artifact) -> Artifact:
     """A context of ours on a base image."""
     tag = agent.layer(name, base.name)
-    return _image(name, tag, lambda: agent.build_layer(name, base.name), base)
+    return _image(name, tag, lambda: agent.build_layer(name, base.name, tag), base)
 
 
 def agent_image(base: Artifact) -> Artifact:
     """The agent, prober and tools, on a Debian base of either source."""
     tools = layer("agent-tools", layer("userland", base))
-    tag = agent.reference(base.name)
-    return _image("agent", tag, lambda: agent.build(base.name), tools)
+    tag = agent.reference(tools.name)
+    return _image("agent", tag, lambda: agent.build(tools.name, tag), tools)
 
 
 def sources(recipe: Recipe) -> Artifact:

@@ -60,10 +60,18 @@ def test_every_image_of_every_cni_can_be_asked_for() -> None:
                 assert Reference.parse(image.reference).tag
 
 
-def test_a_digest_kept_at_the_first_pull_is_asked_for_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_digest_kept_at_the_first_pull_is_used_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETPROOF_CACHE", str(tmp_path))
-    assert registry.image("registry.k8s.io/pause:3.10.2").digest == ""
-    registry.keep("registry.k8s.io/pause:3.10.2", DIGEST)
-    assert registry.image("registry.k8s.io/pause:3.10.2").digest == DIGEST
+    pause = registry.image("registry.k8s.io/pause:3.10.2")
+    before = registry.pulled(pause).name
+    assert registry.exact(pause).digest == ""
+    registry.keep(str(pause), DIGEST)
+    assert registry.exact(pause).digest == DIGEST
+    assert registry.pulled(pause).name == before
+
+
+def test_a_pinned_digest_is_not_overruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETPROOF_CACHE", str(tmp_path))
+    _, node = registry.node(None)
+    registry.keep(str(node), DIGEST)
+    assert registry.exact(node) == node

@@ -1,0 +1,118 @@
+"""How each source would make what is asked for; nothing is made or looked up here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clusters.images import debian, recipes, registry
+from clusters.images import source as built
+from clusters.images.steps import Artifact
+from clusters.model import Cni, Profile
+
+
+class Source(StrEnum):
+    """Where images may come from: the value of `--images`."""
+
+    AUTO = "auto"
+    """What is on the machine already, then the registry if it answers, then source."""
+    REGISTRY = "registry"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where one image came from, for the report.
+
+    `image` is the name it is used under, `source` says registry or source, `detail` is the reference with its
+    digest, or the modules with their versions that it was compiled from.
+    """
+
+    image: str
+    source: Source
+    detail: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one source would make what is asked for.
+
+    `target` is the image, `agent` the name of the agent's, `kubernetes` the version inside ("" where there is
+    none). `origins` says where each image came from, once the target is there. `reach` raises ImagesUnavailable
+    when the source does not answer.
+    """
+
+    source: Source
+    target: Artifact
+    agent: str
+    kubernetes: str
+    origins: Callable[[], tuple[Origin, ...]]
+    reach: Callable[[], None] = lambda: None
+
+
+def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version: str | None) -> Plan:
+    """The node image of a profile, compiled here; UsageError for a version without a recipe."""
+    kubernetes = recipes.load(f"kubernetes/{kubernetes_version}" if kubernetes_version else "kubernetes")
+    agent, origins = _source_agent()
+    images = {agent.name: agent}
+    for wanted in cni.images(cni_version):
+        recipe = recipes.load(wanted.recipe)
+        images[wanted.reference] = built.component(recipe, recipe.images[0])
+        origins.append(Origin(wanted.reference, Source.SOURCE, recipe.detail))
+    for recipe, image in built.control_plane(kubernetes):
+        origins.append(Origin(image.reference, Source.SOURCE, recipe.detail))
+    parts = [kubernetes, *map(recipes.load, ("kind", *built.NODE_COMPONENTS))]
+    origins.append(Origin("node", Source.SOURCE, ", ".join(part.detail for part in parts)))
+    target = built.profile_node(profile.name, built.cluster_node(kubernetes), images)
+    return Plan(Source.SOURCE, target, agent.name, kubernetes.version, lambda: tuple(origins))
+
+
+def from_registry(profile: Profile, cni: Cni, cni_version: str, kubernetes_version: str | None) -> Plan:
+    """The node image of a profile, from registries; UsageError for a version without a pinned node image."""
+    kubernetes, base = registry.node(kubernetes_version)
+    agent = _registry_agent()
+    images = {agent.name: agent}
+    pulled = {"node": base}
+    for wanted in cni.images(cni_version):
+        pulled[wanted.reference] = registry.image(wanted.reference)
+        images[wanted.reference] = registry.pulled(pulled[wanted.reference])
+
+    def origins() -> tuple[Origin, ...]:
+        rest = (Origin(name, Source.REGISTRY, str(registry.exact(one))) for name, one in pulled.items())
+        return (_registry_agent_origin(agent), *rest)
+
+    target = built.profile_node(profile.name, registry.pulled(base), images)
+    return Plan(Source.REGISTRY, target, agent.name, kubernetes, origins, lambda: registry.reach(base))
+
+
+def agent_from_source() -> Plan:
+    """The agent's image on a Debian made here."""
+    agent, origins = _source_agent()
+    return Plan(Source.SOURCE, agent, agent.name, "", lambda: tuple(origins))
+
+
+def agent_from_registry() -> Plan:
+    """The agent's image on a registry's Debian."""
+    agent = _registry_agent()
+    return Plan(
+        source=Source.REGISTRY,
+        target=agent,
+        agent=agent.name,
+        kubernetes="",
+        origins=lambda: (_registry_agent_origin(agent),),
+        reach=lambda: registry.reach(registry.debian()),
+    )
+
+
+def _source_agent() -> tuple[Artifact, list[Origin]]:
+    agent = built.agent_image(built.debian_base())
+    return agent, [Origin(agent.name, Source.SOURCE, f"our prober on Debian {debian.SUITE} by debootstrap")]
+
+
+def _registry_agent() -> Artifact:
+    return built.agent_image(registry.pulled(registry.debian()))
+
+
+def _registry_agent_origin(agent: Artifact) -> Origin:
+    return Origin(agent.name, Source.REGISTRY, f"our prober on {registry.debian()}")
