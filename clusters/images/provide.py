@@ -63,13 +63,13 @@ def ensure(
         Source.REGISTRY: lambda: plans.from_registry(profile, cni, cni_version, kubernetes_version),
         Source.SOURCE: lambda: plans.from_source(profile, cni, cni_version, kubernetes_version),
     }
-    plan = _carry_out(makers, source)
+    plan = deliver(makers, source)
     return NodeImage(plan.target.name, plan.agent, plan.kubernetes, plan.origins())
 
 
 def ensure_agent(source: Source = Source.AUTO) -> AgentImage:
     """Make sure of the agent image alone, for suites that need no Kubernetes."""
-    plan = _carry_out({Source.REGISTRY: plans.agent_from_registry, Source.SOURCE: plans.agent_from_source}, source)
+    plan = deliver({Source.REGISTRY: plans.agent_from_registry, Source.SOURCE: plans.agent_from_source}, source)
     return AgentImage(plan.agent, plan.origins()[0])
 
 
@@ -83,7 +83,7 @@ def tool(name: str) -> Path:
     return programs.path(recipe, name)
 
 
-def _carry_out(makers: dict[Source, Callable[[], Plan]], source: Source) -> Plan:
+def deliver(makers: dict[Source, Callable[[], Plan]], source: Source) -> Plan:
     """Make what is missing by the chosen source's plan; with auto by the first that has or can make it."""
     if source is not Source.AUTO:
         plan = makers[source]()
