@@ -1,3 +1,10 @@
 """The plugins of netproof, and nothing else."""
 
-pytest_plugins = ["fixtures.options", "fixtures.run", "fixtures.environment", "fixtures.cluster"]
+pytest_plugins = [
+    "pytester",
+    "fixtures.options",
+    "fixtures.run",
+    "fixtures.terminal",
+    "fixtures.environment",
+    "fixtures.cluster",
+]
