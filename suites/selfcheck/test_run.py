@@ -248,9 +248,9 @@ def test_what_is_not_known_is_refused_with_what_is(
 
 
 def test_a_refused_option_ends_the_run_with_the_status_of_usage(
-    pytester: pytest.Pytester, pytestconfig: pytest.Config
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytester.syspathinsert(pytestconfig.rootpath)
+    monkeypatch.setenv("PYTHONPATH", str(pytestconfig.rootpath))
     result = pytester.runpytest_subprocess(*PLUGINS, "--profile=flanel")
     assert result.ret == 2
     result.stderr.fnmatch_lines("*unknown profile 'flanel'; known are: *flannel-vxlan*")
