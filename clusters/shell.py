@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Argument = str | Path
+Talking = subprocess.Popen[bytes]
+"""A process that `converse` started."""
 Process = subprocess.Popen[bytes]
 """A process that goes on beside us."""
 
@@ -131,6 +133,23 @@ def start(
             )
         except OSError as error:
             raise CommandFailed(words, f"cannot be started: {error.strerror}") from error
+
+
+def converse(command: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> Talking:
+    """Start a process to talk with over pipes on its standard input, output and error; end it with `end`."""
+    words = [str(word) for word in command]
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env={**os.environ, **env} if env else None,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandFailed(words, f"cannot be started: {error.strerror}") from error
 
 
 def end(process: Process, grace: float = 5.0) -> None:
