@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.errors import APIError, DockerException
+from docker.errors import APIError
 from requests.exceptions import RequestException
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +20,8 @@ from clusters.capabilities import PROBES, Capability, Found
 from clusters.host import packages
 from clusters.host.engine import LOCAL, Facts, Reach, client, facts, find
 from clusters.host.ready import refusal
-from clusters.probing import NEEDS_IMAGE, probe
+from clusters.model import HostCannot
+from clusters.probing import probe
 
 GIB = 2**30
 DISK = 12 * GIB
@@ -147,7 +148,9 @@ def _registry() -> Finding:
     except APIError as error:
         answered = error.status_code in (401, 403, 404)
         return Finding("registry", answered, "answers" if answered else "does not answer", advice)
-    except (DockerException, RequestException, OSError):
+    except HostCannot:
+        return Finding("registry", None, "not tried: there is no engine to ask")
+    except RequestException:
         return Finding("registry", False, "does not answer", advice)
     return Finding("registry", True, "answers", advice)
 
@@ -158,9 +161,16 @@ def _privileged(found: Mapping[Capability, Found]) -> Finding:
 
 
 def _kernel(found: Mapping[Capability, Found]) -> list[Finding]:
-    if {found[name] for name in PROBES} == {Found(None, NEEDS_IMAGE)}:
-        return [Finding("all of it", None, NEEDS_IMAGE)]
+    """One row for each capability that was tried, and one for all that were not for the same reason."""
+    untried: dict[str, list[str]] = {}
+    for name in PROBES:
+        if found[name].able is None:
+            untried.setdefault(found[name].detail, []).append(name)
     return [
-        Finding(name, found[name].able, found[name].detail, f"{probe.costs} (module {probe.module})")
-        for name, probe in PROBES.items()
+        *(
+            Finding(name, found[name].able, found[name].detail, f"{probe.costs} (module {probe.module})")
+            for name, probe in PROBES.items()
+            if found[name].able is not None
+        ),
+        *(Finding("\n".join(names), None, why) for why, names in untried.items()),
     ]

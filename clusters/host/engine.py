@@ -68,8 +68,15 @@ class Facts:
 def client(timeout: float = 60.0) -> docker.DockerClient:
     """A client of the engine that the `docker` command would speak to: DOCKER_HOST, else the Docker context.
 
-    `timeout` is in seconds and holds for each request. Raises DockerException where the engine does not answer.
+    `timeout` is in seconds and holds for each request. Raises HostCannot where the engine does not answer.
     """
+    try:
+        return _connect(timeout)
+    except (DockerException, OSError) as error:
+        raise HostCannot(f"no Docker engine answers at {address()}: {_said(error)}") from error
+
+
+def _connect(timeout: float) -> docker.DockerClient:
     if os.environ.get("DOCKER_HOST"):
         return docker.DockerClient.from_env(timeout=int(timeout))
     return docker.DockerClient(**ContextAPI.kwargs_from_context(), timeout=int(timeout))
@@ -85,23 +92,19 @@ def find() -> Engine:
     """Look for the engine, and see whether it answers."""
     where = address()
     try:
-        with closing(client(timeout=10)) as engine:
+        with closing(_connect(timeout=10)) as engine:
             engine.ping()
     except (DockerException, OSError) as error:
-        cause = _system_error(error)
-        reach = Reach.FORBIDDEN if isinstance(cause, PermissionError) else Reach.SILENT
-        return Engine(where, reach, str(cause.strerror if cause else error))
+        reach = Reach.FORBIDDEN if isinstance(_system_error(error), PermissionError) else Reach.SILENT
+        return Engine(where, reach, _said(error))
     return Engine(where, Reach.ANSWERS)
 
 
 def facts() -> Facts:
     """What the engine says of itself and its host; HostCannot where none answers."""
     where = address()
-    try:
-        with closing(client()) as engine:
-            info = engine.info()
-    except (DockerException, OSError) as error:
-        raise HostCannot(f"no Docker engine answers at {where}: {error}") from error
+    with closing(client()) as engine:
+        info = engine.info()
     return Facts(
         address=where,
         version=info["ServerVersion"],
@@ -134,6 +137,11 @@ def _missing(where: str) -> frozenset[str]:
 def missing_capabilities(status: str, last: int) -> frozenset[str]:
     """The capabilities up to bit `last` that a process lacks, from the text of its /proc/PID/status."""
     return frozenset("CAP_" + name for name in NAMES[: last + 1]) - given(status)
+
+
+def _said(error: BaseException) -> str:
+    cause = _system_error(error)
+    return str(cause.strerror if cause else error)
 
 
 def _system_error(error: BaseException | None) -> OSError | None:
