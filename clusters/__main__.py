@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from clusters import kind, records
-from clusters.cluster import ClusterFailed, Wanted, stand_up, sweep, take_down
+from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
 from clusters.images.provide import ImagesUnavailable, Source, ensure
 from clusters.model import HostCannot, UsageError, profile_names
+from clusters.sweep import sweep
 
 _OUT = Console(soft_wrap=True, highlight=False)
 _ERR = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -97,8 +98,7 @@ def _images(asked: argparse.Namespace) -> None:
 
 
 def _sweep(_: argparse.Namespace) -> None:
-    for name in sweep():
-        _OUT.print(f"{name} was left behind by a run that is gone; removed")
+    _OUT.print(f"removed: {sweep()}", markup=False)
 
 
 def _wanted(asked: argparse.Namespace) -> Wanted:

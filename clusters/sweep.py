@@ -1,14 +1,15 @@
-"""What runs that are over left behind, removed: containers, networks and volumes by their label."""
+"""What runs that are over left behind, removed: clusters by their record, all else by its label."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from docker import DockerClient
 from docker.errors import NotFound
 
+from clusters import cluster
 from clusters.host import client
 from clusters.labels import KEEP_LABEL, LABEL, RunId
 
@@ -17,25 +18,27 @@ from clusters.labels import KEEP_LABEL, LABEL, RunId
 class Swept:
     """The names of what was removed."""
 
+    clusters: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        parts = (("container", self.containers), ("network", self.networks), ("volume", self.volumes))
-        return "; ".join(f"{kind} {', '.join(names)}" for kind, names in parts if names) or "nothing"
+        parts = (f"{kind} {', '.join(names)}" for kind, names in vars(self).items() if names)
+        return "; ".join(parts) or "nothing"
 
 
 def sweep() -> Swept:
-    """Remove what carries the label of a run that is over, unless it is marked as kept."""
+    """Remove what belongs to a run that is over, unless it is marked as kept."""
+    clusters = tuple(cluster.sweep())
     with closing(client()) as docker:
-        return _sweep(docker, is_left_behind)
+        return replace(_labelled(docker, is_left_behind), clusters=clusters)
 
 
 def remove_run(run: RunId) -> Swept:
-    """Remove everything of one run, kept or not: for the run itself, at its end."""
+    """Remove everything that carries one run's label, kept or not: for the run itself, at its end."""
     with closing(client()) as docker:
-        return _sweep(docker, lambda labels: labels.get(LABEL) == str(run))
+        return _labelled(docker, lambda labels: labels.get(LABEL) == str(run))
 
 
 def is_left_behind(labels: Mapping[str, str]) -> bool:
@@ -48,7 +51,7 @@ def is_left_behind(labels: Mapping[str, str]) -> bool:
         return False
 
 
-def _sweep(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool]) -> Swept:
+def _labelled(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool]) -> Swept:
     """Containers first, since networks and volumes are not let go while one uses them."""
     ours = {"label": LABEL}
     containers = {
@@ -73,4 +76,4 @@ def _sweep(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool]) ->
     for name in volumes:
         with suppress(NotFound):
             docker.api.remove_volume(name, force=True)
-    return Swept(tuple(containers.values()), tuple(networks.values()), tuple(volumes))
+    return Swept(containers=tuple(containers.values()), networks=tuple(networks.values()), volumes=tuple(volumes))

@@ -7,19 +7,17 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.errors import APIError
-from requests.exceptions import RequestException
 from rich.console import Console
 from rich.table import Table
 
 from clusters.capabilities import PROBES, Capability, Found
 from clusters.host import packages
-from clusters.host.engine import LOCAL, Facts, Reach, client, facts, find
+from clusters.host.engine import LOCAL, Facts, Reach, facts, find
 from clusters.host.ready import refusal
+from clusters.images import registry
 from clusters.model import HostCannot
 from clusters.probing import probe
 
@@ -28,7 +26,6 @@ DISK = 12 * GIB
 """Sources, build cache and images together."""
 MEMORY = 8 * GIB
 """Linking kube-apiserver takes over 2 GiB, beside a cluster of three nodes."""
-SOME_IMAGE = "kindest/node"
 MODULES = (
     "\nA kernel module that is missing: as root `modprobe NAME`. Ubuntu's smaller kernels have more of them in "
     "the package linux-modules-extra-$(uname -r)."
@@ -54,9 +51,9 @@ def doctor() -> int:
     """Print the tables; 0, or 3 where something vital is missing."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     with console.status("looking"), ThreadPoolExecutor() as pool:
-        engine, registry, tried = pool.submit(_engine), pool.submit(_registry), pool.submit(probe)
+        engine, answers, tried = pool.submit(_engine), pool.submit(_registry), pool.submit(probe)
         kernel = _kernel(tried.result())
-        findings = [*_host(), *engine.result(), registry.result(), _privileged(tried.result())]
+        findings = [*_host(), *engine.result(), answers.result(), _privileged(tried.result())]
     console.print(_table("host and Docker", findings))
     console.print()
     console.print(_table("kernel", kernel))
@@ -140,19 +137,13 @@ def _free(path: Path) -> int:
 
 
 def _registry() -> Finding:
-    """Whether the engine gets an answer from its default registry: a refusal is an answer, too."""
     advice = "images are built from source, which takes longer the first time"
+    _, node = registry.node(None)
     try:
-        with closing(client(timeout=5)) as docker:
-            docker.images.get_registry_data(SOME_IMAGE)
-    except APIError as error:
-        answered = error.status_code in (401, 403, 404)
-        return Finding("registry", answered, "answers" if answered else "does not answer", advice)
+        answers = registry.answers(node, timeout=5)
     except HostCannot:
         return Finding("registry", None, "not tried: there is no engine to ask")
-    except RequestException:
-        return Finding("registry", False, "does not answer", advice)
-    return Finding("registry", True, "answers", advice)
+    return Finding("registry", answers, "answers" if answers else "does not answer", advice)
 
 
 def _privileged(found: Mapping[Capability, Found]) -> Finding:
