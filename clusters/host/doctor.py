@@ -18,6 +18,7 @@ from clusters.host import packages
 from clusters.host.engine import LOCAL, Facts, Reach, facts, find
 from clusters.host.ready import refusal
 from clusters.images import registry
+from clusters.images.unavailable import ImagesUnavailable
 from clusters.model import HostCannot
 from clusters.probing import probe
 
@@ -140,10 +141,12 @@ def _registry() -> Finding:
     advice = "images are built from source, which takes longer the first time"
     _, node = registry.node(None)
     try:
-        answers = registry.answers(node, timeout=5)
+        registry.reach(node, timeout=5)
     except HostCannot:
         return Finding("registry", None, "not tried: there is no engine to ask")
-    return Finding("registry", answers, "answers" if answers else "does not answer", advice)
+    except ImagesUnavailable:
+        return Finding("registry", False, f"{node.name} cannot be had", advice)
+    return Finding("registry", True, "answers")
 
 
 def _privileged(found: Mapping[Capability, Found]) -> Finding:
