@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from clusters.capabilities import Capability, Found
 from clusters.features import Feature
-from fixtures.environment import does_not_apply
+from fixtures.environment import does_not_apply, kernel_has
+from fixtures.verdicts.verdict import NotSupportedHere, Unknown
 
 POLICY, BRIDGE = frozenset({Feature.NETWORK_POLICY}), frozenset({Feature.BRIDGE})
 NONE: frozenset[Feature] = frozenset()
@@ -22,3 +26,17 @@ def test_what_must_be_absent_must_not_be_supported() -> None:
 
 def test_a_check_without_demands_applies() -> None:
     assert does_not_apply("x", NONE, NONE, NONE) == ""
+
+
+def test_what_the_kernel_has_is_enough() -> None:
+    kernel_has(Capability.VXLAN, Found(able=True))
+
+
+def test_what_the_kernel_lacks_is_named_with_its_module() -> None:
+    with pytest.raises(NotSupportedHere, match=r"the kernel lacks vlan: Unknown device type.*8021q"):
+        kernel_has(Capability.VLAN, Found(able=False, detail="Unknown device type."))
+
+
+def test_what_could_not_be_tried_cannot_be_told() -> None:
+    with pytest.raises(Unknown, match="whether the kernel has vlan could not be found out: no image"):
+        kernel_has(Capability.VLAN, Found(able=None, detail="no image"))
