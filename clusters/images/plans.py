@@ -55,7 +55,7 @@ def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version
     """The node image of a profile, compiled here; UsageError for a version without a recipe."""
     kubernetes = recipes.load(f"kubernetes/{kubernetes_version}" if kubernetes_version else "kubernetes")
     agent, origins = _source_agent()
-    images = {agent.name: agent}
+    images: dict[str, Artifact] = {}
     for wanted in cni.images(cni_version):
         recipe = recipes.load(wanted.recipe)
         images[wanted.reference] = built.component(recipe, recipe.images[0])
@@ -64,7 +64,7 @@ def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version
         origins.append(Origin(image.reference, Source.SOURCE, recipe.detail))
     parts = [kubernetes, *map(recipes.load, ("kind", *built.NODE_COMPONENTS))]
     origins.append(Origin("node", Source.SOURCE, ", ".join(part.detail for part in parts)))
-    target = built.profile_node(profile.name, built.cluster_node(kubernetes), images)
+    target = built.profile_node(profile.name, built.cluster_node(kubernetes), images, agent)
     return Plan(Source.SOURCE, target, agent.name, kubernetes.version, lambda: tuple(origins))
 
 
@@ -72,7 +72,7 @@ def from_registry(profile: Profile, cni: Cni, cni_version: str, kubernetes_versi
     """The node image of a profile, from registries; UsageError for a version without a pinned node image."""
     kubernetes, base = registry.node(kubernetes_version)
     agent = _registry_agent()
-    images = {agent.name: agent}
+    images: dict[str, Artifact] = {}
     pulled = {"node": base}
     for wanted in cni.images(cni_version):
         pulled[wanted.reference] = registry.image(wanted.reference)
@@ -82,7 +82,7 @@ def from_registry(profile: Profile, cni: Cni, cni_version: str, kubernetes_versi
         rest = (Origin(name, Source.REGISTRY, str(registry.exact(one))) for name, one in pulled.items())
         return (_registry_agent_origin(agent), *rest)
 
-    target = built.profile_node(profile.name, registry.pulled(base), images)
+    target = built.profile_node(profile.name, registry.pulled(base), images, agent)
     return Plan(Source.REGISTRY, target, agent.name, kubernetes, origins, lambda: registry.reach(base))
 
 

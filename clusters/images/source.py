@@ -117,9 +117,15 @@ def control_plane(kubernetes: Recipe) -> list[tuple[Recipe, ImageRecipe]]:
     return [(recipe, image) for recipe in recipes for image in recipe.images]
 
 
-def profile_node(name: str, base: Artifact, images: Mapping[str, Artifact]) -> Artifact:
-    """The node of a profile: `images` maps the names of CNI and agent images on the nodes to what they are."""
-    return _stored(f"node for {name}", f"node-{name}", base, images)
+def profile_node(name: str, base: Artifact, cni: Mapping[str, Artifact], agent_of: Artifact) -> Artifact:
+    """The node of a profile: `cni` maps the names of the CNI's images on the nodes to what they are.
+
+    The agent is put in last and on its own, so that changing its code costs seconds: the tools below it, which are
+    most of it, are in the store already.
+    """
+    tools = {tool.name: tool for tool in agent_of.needs}
+    below = _stored(f"node with the CNI of {name}", f"node-cni-{name}", base, {**cni, **tools})
+    return _stored(f"node for {name}", f"node-{name}", below, {agent_of.name: agent_of})
 
 
 def _stored(shown: str, repository: str, base: Artifact, images: Mapping[str, Artifact]) -> Artifact:

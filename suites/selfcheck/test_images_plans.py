@@ -37,7 +37,11 @@ def test_changing_the_agent_changes_the_agent_and_the_node_of_the_profile_alone(
 def test_another_release_of_the_cni_shares_all_but_its_own_images() -> None:
     changed = names(plan("v0.27.4").target) - names(plan().target)
     images = sorted(name.partition(":")[0] for name in changed if name.startswith("netproof/"))
-    assert images == ["netproof/flannel-flanneld", "netproof/node-flannel-vxlan"]
+    assert images == [
+        "netproof/flannel-flanneld",
+        "netproof/node-cni-flannel-vxlan",
+        "netproof/node-flannel-vxlan",
+    ]
 
 
 def test_the_node_has_what_the_manifests_and_the_probes_name() -> None:
