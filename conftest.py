@@ -6,5 +6,7 @@ pytest_plugins = [
     "fixtures.run",
     "fixtures.terminal",
     "fixtures.environment",
+    "fixtures.engine",
+    "fixtures.networks",
     "fixtures.cluster",
 ]
