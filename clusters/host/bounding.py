@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clusters.host import bounded_runc
 from clusters.host.engine import missing_capabilities
+from clusters.model import HostCannot
 
 HOME = Path("/usr/local/lib/netproof")
 ETC = Path("/etc/docker/daemon.json")
@@ -32,8 +33,14 @@ def configure(status: str) -> Path | None:
 
 
 def merged(existing: str, wrapper: Path) -> str:
-    """An engine configuration (JSON) that says what `existing` says, and has the wrapper as default runtime."""
-    config = json.loads(existing)
+    """An engine configuration (JSON) that says what `existing` says, and has the wrapper as default runtime.
+
+    Raises HostCannot where `existing` cannot be read.
+    """
+    try:
+        config = json.loads(existing)
+    except ValueError as error:
+        raise HostCannot(f"{ETC} is not JSON, so no Docker engine can start with it: {error}") from error
     config["runtimes"] = {**config.get("runtimes", {}), RUNTIME: {"path": str(wrapper)}}
     config["default-runtime"] = RUNTIME
     return json.dumps(config, indent=2) + "\n"

@@ -56,9 +56,9 @@ def _start_unit(config: Path | None) -> None:
     if config is not None:
         found = shell.run(["systemctl", "show", "--property=ExecStart", "--value", "docker.service"]).stdout
         words = found.partition("argv[]=")[2].partition(" ;")[0]
-        text = f"[Service]\nExecStart=\nExecStart={words} --config-file {config}\n"
+        lines = ["# Written by netproof; remove this file to undo it.", "[Service]", "ExecStart="]
         if not DROP_IN.exists():
-            bounding.write(DROP_IN, text, mode=0o644)
+            bounding.write(DROP_IN, "\n".join([*lines, f"ExecStart={words} --config-file {config}\n"]), mode=0o644)
         shell.run(["systemctl", "daemon-reload"])
     try:
         shell.run(["systemctl", "restart" if config else "start", "docker.service"], timeout=TIMEOUTS.engine_start)

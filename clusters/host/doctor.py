@@ -141,9 +141,9 @@ def _registry() -> Finding:
     advice = "images are built from source, which takes longer the first time"
     _, node = registry.node(None)
     try:
-        registry.reach(node, timeout=5)
-    except HostCannot:
-        return Finding("registry", None, "not tried: there is no engine to ask")
+        registry.reach(node)
+    except HostCannot as error:
+        return Finding("registry", None, f"not tried: {error}")
     except ImagesUnavailable:
         return Finding("registry", False, f"{node.name} cannot be had", advice)
     return Finding("registry", True, "answers")
