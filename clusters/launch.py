@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +26,7 @@ PYTEST = {0: PASSED, 2: USAGE, 3: HOST_CANNOT, 4: USAGE}
 def main(arguments: list[str]) -> int:
     """Run what was asked for; 0 passed, 1 failed or unknown, 2 usage, 3 the host cannot."""
     names, rest = _split(arguments)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         match names:
             case []:
@@ -68,6 +71,14 @@ def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
     return _tox(wanted, rest)
 
 
+def _terminated(*_: object) -> NoReturn:
+    """End as an interrupt at the terminal does, which reaches what we started as well."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        for pid in children.read_text().split():
+            os.kill(int(pid), signal.SIGINT)
+    raise KeyboardInterrupt
+
+
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Names before `--`, pytest's arguments after it."""
     if "--" not in arguments:
@@ -90,11 +101,12 @@ def _tox(wanted: tuple[Leg, ...], rest: list[str]) -> int:
 def status(ran: dict[str, Any]) -> int:
     """Our exit status for one environment, as tox's result file describes it.
 
-    An environment that could not be made is the host's fault; of a tool other than pytest, any failure is one.
+    An environment that could not be made is the host's fault; of a tool other than pytest, any failure is one,
+    and so is an interruption, after which there is no result.
     """
     if not ran.get("test"):
         return HOST_CANNOT
-    code = int(ran["result"]["exit_code"])
+    code = ran.get("result", {}).get("exit_code", INTERRUPTED)
     if any(Path(step["command"][0]).name == "pytest" for step in ran["test"]):
         return PYTEST.get(code, FAILED)
     return PASSED if code == 0 else FAILED

@@ -70,6 +70,10 @@ def test_an_environment_that_could_not_be_made_is_the_hosts_fault() -> None:
     assert status({"setup": [{"retcode": 1}], "result": {"exit_code": 1}}) == HOST_CANNOT
 
 
+def test_what_was_interrupted_has_no_result_and_failed() -> None:
+    assert status({"test": [{"command": ["/somewhere/bin/pytest"]}]}) == FAILED
+
+
 @pytest.mark.parametrize(
     ("statuses", "expected"),
     [
