@@ -15,6 +15,7 @@ from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
 from clusters.images.provide import ImagesUnavailable, Source, ensure
 from clusters.model import HostCannot, UsageError, profile_names
+from clusters.shell import CommandFailed
 from clusters.sweep import sweep
 
 _OUT = Console(soft_wrap=True, highlight=False)
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(2, error)
     except (HostCannot, ImagesUnavailable) as error:
         return _failed(3, error)
-    except ClusterFailed as error:
+    except (ClusterFailed, CommandFailed) as error:
         return _failed(1, error)
     except KeyboardInterrupt:
         return _failed(130, "interrupted")

@@ -16,6 +16,7 @@ import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 from kubernetes.watch import Watch
@@ -66,17 +67,19 @@ class Api:
     """One cluster's API server, reached by a kubeconfig file."""
 
     def __init__(self, kubeconfig: Path) -> None:
+        """Read the file and say hello; ApiRefused where it cannot be read or nobody answers."""
         settings = Configuration()
-        config.load_kube_config(
-            str(kubeconfig),
-            client_configuration=settings,
-            persist_config=False,
-            temp_file_path=str(kubeconfig.parent),
-        )
         self.kubeconfig = kubeconfig
-        self.client = ApiClient(settings)
-        """The plain client, for what needs a connection of its own (exec streams)."""
-        self._dynamic = DynamicClient(self.client, cache_file=str(kubeconfig.with_suffix(".discovery.json")))
+        with _explained(f"reach the cluster of {kubeconfig}"):
+            config.load_kube_config(
+                str(kubeconfig),
+                client_configuration=settings,
+                persist_config=False,
+                temp_file_path=str(kubeconfig.parent),
+            )
+            self.client = ApiClient(settings)
+            """The plain client, for what needs a connection of its own (exec streams)."""
+            self._dynamic = DynamicClient(self.client, cache_file=str(kubeconfig.with_suffix(".discovery.json")))
 
     def close(self) -> None:
         """Give up the pooled connections."""
@@ -225,7 +228,7 @@ def _explained(doing: str) -> Iterator[None]:
         yield
     except DynamicApiError as error:
         raise ApiRefused(f"{doing}: {error.summary()}") from error
-    except (ApiException, ResourceNotFoundError, urllib3.exceptions.HTTPError) as error:
+    except (ApiException, ConfigException, ResourceNotFoundError, urllib3.exceptions.HTTPError) as error:
         raise ApiRefused(f"{doing}: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
@@ -9,18 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import kind, records, shell
-from clusters.api import Api, Object
+from clusters.api import Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
 from clusters.features import Feature
+from clusters.hierarchies import require_none_stray
 from clusters.host import facts
 from clusters.images.provide import NodeImage, Source, ensure, tool
 from clusters.kind_config import Needs, render
 from clusters.labels import RunId
-from clusters.model import Cni, Profile, UsageError, chosen_version, features, load_cni, load_profile
+from clusters.model import Cni, HostCannot, Profile, UsageError, chosen_version, features, load_cni, load_profile
 from clusters.nodes import Node, nodes
 from clusters.progress import Progress
 from clusters.records import Record, takes_over
 from clusters.settling import coredns_ready, daemons_running, nodes_ready
+from clusters.waiting import TimedOut
 
 
 class ClusterFailed(Exception):
@@ -86,6 +89,14 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
     nothing is left of it. Raises ClusterFailed, and UsageError when the name is taken.
     """
     watch = Stopwatch(timing)
+    record = Record(
+        name=wanted.name,
+        profile=wanted.profile.name,
+        recipe={"profile": wanted.profile.model_dump_json(), wanted.cni.name: wanted.cni_version},
+        run=str(RunId.current()),
+    )
+    # Before images are made, which may take long, because what is known by now may not fit already.
+    takes_over(records.read(wanted.name), wanted.name in kind.standing(), record)
     with watch.phase("images"):
         image = ensure(
             wanted.profile,
@@ -96,27 +107,20 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
         )
         tool("kind")
     manifests = wanted.cni.manifests(wanted.profile, wanted.cni_version)
-    record = Record(
-        name=wanted.name,
-        profile=wanted.profile.name,
-        recipe={
-            "profile": wanted.profile.model_dump_json(),
-            wanted.cni.name: wanted.cni_version,
-            "node image": image.reference,
-        },
-        run=str(RunId.current()),
-        keep=keep,
-        images=image.origins,
-    )
+    recipe = {**record.recipe, "kubernetes": image.kubernetes, "node image": image.reference}
+    record = record.model_copy(update={"recipe": recipe, "images": image.origins})
     standing = claim(record)
     if standing is not None:
         return _taken_over(wanted, image, standing)
     try:
         record, api = _created(wanted, image, manifests, record, watch)
+        record = record.model_copy(update={"keep": keep})
+        records.write(record)
     except BaseException as error:
-        logs = _autopsy(wanted.name) if isinstance(error, Exception) else None
+        deserves_a_look = isinstance(error, Exception) and not isinstance(error, UsageError | HostCannot)
+        logs = _autopsy(wanted.name) if deserves_a_look else None
         take_down(wanted.name)
-        if logs is None or isinstance(error, UsageError):
+        if logs is None:
             raise
         raise ClusterFailed(
             f"{wanted.name} did not come up: {error}\nThe logs of its nodes are in {logs}"
@@ -144,11 +148,14 @@ def leave(cluster: Cluster, *, keep: bool) -> None:
 
 def sweep() -> list[str]:
     """Take down what runs left behind that are gone and did not mean to keep it; return the names."""
+    run = str(RunId.current())
     with records.exclusive():
-        stale = [record.name for record in records.every() if record.stale]
-    for name in stale:
-        take_down(name)
-    return stale
+        stale = [record for record in records.every() if record.stale]
+        for record in stale:
+            records.write(record.model_copy(update={"run": run}))
+    for record in stale:
+        take_down(record.name)
+    return [record.name for record in stale]
 
 
 def claim(record: Record) -> Record | None:
@@ -175,8 +182,10 @@ def _created(
 ) -> tuple[Record, Api]:
     """Create the cluster and install its CNI, and write down what was seen before and after."""
     name, profile = wanted.name, wanted.profile
+    host = facts()
+    require_none_stray(host)
     config = records.folder(name) / "kind.yaml"
-    config.write_text(render(name, profile, image.reference, Needs.of(facts())))
+    config.write_text(render(name, profile, image.reference, Needs.of(host)))
     machines = profile.workers + 1
     since = time.monotonic()
     with Progress(name, total=4) as progress:
@@ -199,15 +208,19 @@ def _created(
             coredns_ready(api)
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
     versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.cni_version}
-    record = record.model_copy(update={"bring_up": bring_up, "versions": versions})
-    records.write(record)
-    return record, api
+    return record.model_copy(update={"bring_up": bring_up, "versions": versions}), api
 
 
 def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
     """The kept cluster, once its nodes are ready: it may have been started again with the machine."""
-    api = Api(records.kubeconfig(wanted.name))
-    nodes_ready(api, wanted.profile.workers + 1)
+    try:
+        api = Api(records.kubeconfig(wanted.name))
+        nodes_ready(api, wanted.profile.workers + 1)
+    except (ApiRefused, TimedOut) as error:
+        raise ClusterFailed(
+            f"the kept cluster {wanted.name} is not well: {error}\n"
+            f"Remove it with: python -m clusters down {wanted.name}"
+        ) from error
     return _cluster(wanted, image, record, api, adopted=True)
 
 
@@ -234,4 +247,6 @@ def _autopsy(name: str) -> Path:
     target = records.failure_folder(name)
     with suppress(shell.CommandFailed):
         kind.export_logs(name, target)
+    for file in records.folder(name).glob("kind.*"):
+        shutil.copy(file, target)
     return target

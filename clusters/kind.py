@@ -35,17 +35,12 @@ def create(name: str, config: Path, kubeconfig: Path, *, ipv6: bool, log: Path) 
     Everything stays as it is on failure (CommandFailed), for `export_logs` to look at.
     """
     _create_network(name, ipv6=ipv6)
-    _kind(
-        "create",
-        "cluster",
-        f"--name={name}",
-        f"--config={config}",
-        f"--kubeconfig={kubeconfig}",
-        "--wait=0s",
-        "--retain",
-        network=name,
-        log=log,
-    )
+    words = (f"--name={name}", f"--config={config}", f"--kubeconfig={kubeconfig}", "--wait=0s", "--retain")
+    try:
+        _kind("create", "cluster", *words, network=name, log=log)
+    except shell.CommandFailed as error:
+        said = [line for line in log.read_text().splitlines() if line.startswith("ERROR")]
+        raise shell.CommandFailed(error.command, "; ".join(said) or error.reason) from error
     kubeconfig.chmod(0o600)
 
 

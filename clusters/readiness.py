@@ -45,7 +45,7 @@ def rolled_out(daemon: Object) -> bool:
 def complaints(seen: Seen) -> str:
     """One line for each that is not ready, with what it says about itself; for the error of a wait."""
     lines = [f"{name}: {_complaint(item)}" for name, item in sorted(seen.items()) if not ready(item)]
-    return "\n".join(lines) or f"{len(seen)} objects, all ready"
+    return "\n".join(lines) or (f"all {len(seen)} ready" if seen else "there is none")
 
 
 def _complaint(item: Object) -> str:

@@ -55,8 +55,9 @@ class Record(BaseModel):
 def takes_over(found: Record | None, stands: bool, wanted: Record) -> bool:
     """Whether the cluster that stands under that name can be taken over; if not, the name is free to be made new.
 
-    `found` is what is known of the name, `stands` whether nodes of that name exist. Raises UsageError when a
-    living run has it, or when somebody means to keep what stands there and it is not what is wanted.
+    `found` is what is known of the name, `stands` whether nodes of that name exist, and `wanted` holds as much of
+    its recipe as is known by now. Raises UsageError when a living run has the name, or when somebody means to
+    keep what stands there and it is not what is wanted.
     """
     name = wanted.name
     if found is None:
@@ -65,26 +66,27 @@ def takes_over(found: Record | None, stands: bool, wanted: Record) -> bool:
         return False
     if found.in_use:
         pid = RunId.parse(found.run).pid
-        raise UsageError(
-            f"cluster {name} is in use by process {pid}, which still runs. Wait for it, or choose another --name"
-        )
+        raise UsageError(f"cluster {name} is in use by process {pid}, which still runs. Wait until it ends")
     if not (stands and found.keep and found.bring_up is not None):
         return False
-    if found.recipe != wanted.recipe:
-        difference = _difference(found, wanted)
+    difference = _difference(found, wanted)
+    if difference:
         raise UsageError(f"the kept cluster {name} was made from something else ({difference}). {_way_out(name)}")
     return True
 
 
 def _way_out(name: str) -> str:
-    return f"Remove it with: python -m clusters down {name}, or choose another --name"
+    return f"Remove it with: python -m clusters down {name}"
 
 
 def _difference(found: Record, wanted: Record) -> str:
-    parts = sorted(found.recipe.keys() | wanted.recipe.keys())
-    unequal = [part for part in parts if found.recipe.get(part) != wanted.recipe.get(part)]
+    """How the two were made from different things, as far as `wanted` says; "" where they were not."""
+    there = found.recipe
+    unequal = [part for part, value in wanted.recipe.items() if there.get(part) != value]
     return "; ".join(
-        f"{part}: {found.recipe.get(part, 'none')} there, {wanted.recipe.get(part, 'none')} wanted"
+        "the profile has changed"
+        if part == "profile"
+        else f"{part}: {there.get(part, 'none')} there, {wanted.recipe[part]} wanted"
         for part in unequal
     )
 

@@ -64,3 +64,8 @@ def test_a_daemon_is_rolled_out_when_its_present_version_is_ready_everywhere() -
     assert not rolled_out(daemon | {"status": {**status, "numberReady": 2}})
     assert not rolled_out(daemon | {"status": {**status, "updatedNumberScheduled": 1}})
     assert not rolled_out(daemon | {"status": {}})
+
+
+def test_complaints_tell_none_from_no_complaint() -> None:
+    assert complaints({}) == "there is none"
+    assert complaints({"one": item("Ready", "True")}) == "all 1 ready"
