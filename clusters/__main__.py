@@ -14,6 +14,7 @@ from rich.table import Table
 from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
 from clusters.images.provide import ImagesUnavailable, Source, ensure
+from clusters.images.prune import prune
 from clusters.model import HostCannot, UsageError, profile_names
 from clusters.shell import CommandFailed
 from clusters.sweep import sweep
@@ -102,6 +103,11 @@ def _sweep(_: argparse.Namespace) -> None:
     _OUT.print(f"removed: {sweep()}", markup=False)
 
 
+def _prune(_: argparse.Namespace) -> None:
+    removed = prune()
+    _OUT.print("\n".join(removed) if removed else "nothing to remove", markup=False)
+
+
 def _wanted(asked: argparse.Namespace) -> Wanted:
     return Wanted.of(
         asked.profile,
@@ -133,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(action=_down)
     commands.add_parser("list", help="show the clusters that stand").set_defaults(action=_list)
     commands.add_parser("sweep", help="remove what crashed runs left").set_defaults(action=_sweep)
+    commands.add_parser("prune", help="remove images that nothing here needs any more").set_defaults(action=_prune)
     return parser
 
 

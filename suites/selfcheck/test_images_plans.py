@@ -67,3 +67,8 @@ def test_both_sources_use_the_names_of_the_manifest() -> None:
     wanted = {image.reference for image in CNI.images("v0.28.4")}
     for made in (plan(), plans.from_registry(PROFILE, CNI, "v0.28.4", None)):
         assert wanted <= {origin.image for origin in made.origins()}
+
+
+def test_names_are_those_of_the_whole_tree_below() -> None:
+    target = plan().target
+    assert {target.name} | {name for need in target.needs for name in names(need)} == names(target)
