@@ -9,4 +9,5 @@ pytest_plugins = [
     "fixtures.engine",
     "fixtures.networks",
     "fixtures.cluster",
+    "fixtures.world",
 ]

@@ -96,7 +96,7 @@ def test_a_server_that_accepts_and_is_silent_times_out_connected(prober: Prober,
     with socket(AF_INET, SOCK_STREAM) as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
-        seen = one(prober, here, server(), tcp(mute.getsockname()[1], timeout=0.2))
+        seen = one(prober, here, server(), tcp(mute.getsockname()[1], timeout=0.5))
     assert (seen.outcome, seen.detail) == (Outcome.TIMED_OUT, "connected, no answer")
     assert seen.connect_seconds is not None
     assert seen.seconds is None
@@ -105,7 +105,7 @@ def test_a_server_that_accepts_and_is_silent_times_out_connected(prober: Prober,
 def test_udp_without_an_answer_times_out(prober: Prober, here: LocalAgent) -> None:
     with socket(AF_INET, SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
-        seen = one(prober, here, server(), udp(mute.getsockname()[1], timeout=0.2))
+        seen = one(prober, here, server(), udp(mute.getsockname()[1], timeout=0.5))
         assert len(mute.recv(65536)) > 0
         mute.setblocking(False)
         with pytest.raises(BlockingIOError):
