@@ -142,10 +142,10 @@ def _registry() -> Finding:
     _, node = registry.node(None)
     try:
         registry.reach(node)
+    except HostCannot as error:
+        return Finding("registry", None, f"not tried: {error}")
     except ImagesUnavailable:
         return Finding("registry", False, f"{node.name} cannot be had", advice)
-    except HostCannot:
-        return Finding("registry", None, "not tried: no Docker engine to ask")
     return Finding("registry", True, "answers")
 
 
