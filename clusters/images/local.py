@@ -10,17 +10,24 @@ from pathlib import Path
 
 from clusters import shell
 from clusters.images import cache
+from clusters.model import HostCannot
 
 
 def have(reference: str) -> bool:
-    """Whether the local Docker has an image of that name; CommandFailed when Docker does not answer."""
-    return bool(shell.run(["docker", "image", "ls", "--quiet", reference]).stdout.strip())
+    """Whether the local Docker has an image of that name; HostCannot when Docker does not answer."""
+    return bool(_listed("--quiet", reference))
 
 
 def ours() -> list[str]:
     """The images that this package has made or pulled: all under `netproof/`."""
-    words = ["docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", "--filter=reference=netproof/*"]
-    return shell.run(words).stdout.split()
+    return _listed("--format={{.Repository}}:{{.Tag}}", "--filter=reference=netproof/*")
+
+
+def _listed(*words: str) -> list[str]:
+    try:
+        return shell.run(["docker", "image", "ls", *words]).stdout.split()
+    except shell.CommandFailed as error:
+        raise HostCannot(f"Docker does not answer, and without it there are no images: {error}") from error
 
 
 def remove(reference: str) -> bool:

@@ -95,7 +95,8 @@ def reach(reference: Reference, timeout: float = 10.0) -> None:
         with closing(engine.client(timeout)) as client:
             client.images.get_registry_data(str(reference))
     except (DockerException, RequestException, OSError) as error:
-        raise ImagesUnavailable(f"{reference.name}: its registry does not answer: {error}") from error
+        said = getattr(error, "explanation", None) or error
+        raise ImagesUnavailable(f"the registry of {reference.name} does not answer: {said}") from error
 
 
 def pulled(reference: Reference) -> Artifact:
@@ -116,7 +117,7 @@ def _pull(reference: Reference, tag: str) -> None:
     # With a digest the tag decides nothing, and older engines refuse to be given both.
     wanted = f"{known.name}@{known.digest}" if known.digest else str(known)
     try:
-        shell.run(["docker", "pull", wanted], timeout=1800, log=cache.log("registry"))
+        shell.run(["docker", "pull", "--quiet", wanted], timeout=1800)
     except shell.CommandFailed as error:
         raise ImagesUnavailable(
             f"{reference} could not be pulled: {error}\n"
