@@ -68,13 +68,14 @@ class Backend:
     config: Mapping[str, object]
     features: frozenset[Feature]
     opens_tun: bool = False
+    carries_ipv6: bool = True
 
 
 _BACKENDS = MappingProxyType(
     {
         "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN})),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
-        "udp": Backend({"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), opens_tun=True),
+        "udp": Backend({"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), opens_tun=True, carries_ipv6=False),
     }
 )
 
@@ -104,7 +105,11 @@ class Flannel:
         return objects
 
     def _backend(self, profile: Profile) -> Backend:
-        return _BACKENDS[chosen_options(self, profile)["backend"]]
+        name = chosen_options(self, profile)["backend"]
+        backend = _BACKENDS[name]
+        if not backend.carries_ipv6 and any(subnet.version == 6 for subnet in profile.pod_subnet):
+            raise UsageError(f"profile {profile.name}: flannel's {name} backend carries IPv4 alone")
+        return backend
 
 
 CNI = Flannel()

@@ -105,6 +105,11 @@ def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
         CNI.features(profile(backend="ipip"))
 
 
+def test_a_backend_without_ipv6_is_refused_where_pods_have_it() -> None:
+    with pytest.raises(UsageError, match=r"udp backend carries IPv4 alone"):
+        CNI.features(profile("198.18.0.0/16,2001:db8::/56", backend="udp"))
+
+
 def test_each_release_names_its_own_images() -> None:
     references = [image.reference for version in CNI.versions for image in CNI.images(version)]
     assert len(references) == len(set(references)) == 2 * len(CNI.versions)
