@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from clusters import shell
 from clusters.model import UsageError
+from clusters.waiting import poll
 from fixtures.options import chosen
 from fixtures.report.model import Report
+from fixtures.report.write import read
 
 PLUGINS = ("-p", "fixtures.options", "-p", "fixtures.run", "-p", "fixtures.terminal", "-p", "no:cacheprovider")
 HEAD = '''
@@ -31,6 +36,20 @@ ASKED = Cell("client", "server", "192.0.2.2", Probe(Protocol.UDP, 80), frozenset
 def seen(outcome=Outcome.REACHED):
     return Observation(ASKED, outcome, answered_by="server")
 '''
+
+WAITS = """
+from pathlib import Path
+from clusters.waiting import pause
+
+@pytest.fixture(scope="session")
+def world():
+    yield
+    Path("torn-down").touch()
+
+def test_it(world, proof):
+    Path("waiting").touch()
+    pause(120)
+"""
 
 
 class Ran:
@@ -180,6 +199,30 @@ def test_second(proof):
     assert result.report.stopped == "the run was interrupted"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_report_and_nothing_else(
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, number: signal.Signals
+) -> None:
+    pytester.makeini("[pytest]\nmarkers = claim(*ids): x\n")
+    pytester.makepyfile(test_promise=HEAD + WAITS)
+    here = pytester.path
+    process = shell.start(
+        [sys.executable, "-m", "pytest", *PLUGINS, "--reports=out"],
+        log=here / "log",
+        cwd=here,
+        env={"PYTHONPATH": str(pytestconfig.rootpath)},
+    )
+    try:
+        poll((here / "waiting").exists, until=bool, what="the check to begin", within=60)
+        process.send_signal(number)
+        status = process.wait(60)
+    finally:
+        shell.end(process)
+    written = read(here / "out" / "report.json")
+    assert (status, written.status, written.stopped) == (1, 1, "the run was interrupted")
+    assert (here / "torn-down").exists()
+
+
 def test_all_files_are_written(ran: Any) -> None:
     result = ran("""
 @pytest.mark.claim("POD-1")
@@ -219,6 +262,12 @@ def test_tests_that_are_no_checks_are_left_alone(ran: Any) -> None:
     assert result.status == 0
     assert not (result.folder / "report.json").exists()
     assert "1 passed" in result.said
+
+
+def test_a_claim_that_does_not_exist_is_refused(ran: Any) -> None:
+    result = ran("@pytest.mark.claim('POD-99')\ndef test_it(proof):\n    proof.evidence('a.txt', '')")
+    assert result.status == 2
+    assert "unknown claims POD-99" in result.said
 
 
 def test_nothing_collected_is_no_pass(ran: Any) -> None:
