@@ -18,6 +18,8 @@ class Feature(StrEnum):
     """They are wrapped in VXLAN by the kernel."""
     SUBNET_PER_NODE = "subnet-per-node"
     """Every node has one subnet of the pool, and a pod's address is of its node's subnet."""
+    FLANNEL_LEASES = "flannel-leases"
+    """flanneld leases each node its subnet, and writes that down in the Node objects and on the nodes."""
     HOST_PORT = "host-port"
     """Pods may bind a port of their node."""
     KUBE_PROXY_IPTABLES = "kube-proxy-iptables"

@@ -95,6 +95,9 @@ class Cni(Protocol):
     def features(self, profile: Profile) -> frozenset[Feature]:
         """What this CNI supports when set up as the profile says."""
 
+    def overhead(self, profile: Profile) -> int:
+        """The bytes that wrap each IPv4 packet between nodes: a pod's MTU is the underlay's less these."""
+
     def images(self, version: str) -> tuple[CniImage, ...]:
         """The images of that release, for the node image to carry."""
 

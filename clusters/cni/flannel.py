@@ -63,17 +63,22 @@ _RELEASES = MappingProxyType(
 
 @dataclass(frozen=True)
 class Backend:
-    """How packets get to another node: its section of net-conf.json, and what it means for the checks."""
+    """How packets get to another node: its section of net-conf.json, and what it means for the checks.
+
+    `overhead` is in bytes: vxlan puts 14 of the inner Ethernet header, 8 of VXLAN, 8 of UDP and 20 of IP around a
+    packet, udp the last two alone.
+    """
 
     config: Mapping[str, object]
     features: frozenset[Feature]
+    overhead: int = 0
     opens_tun: bool = False
     carries_ipv6: bool = True
 
 
 _BACKENDS = MappingProxyType(
     {
-        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN})),
+        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), overhead=50),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
         "udp": Backend({"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), opens_tun=True, carries_ipv6=False),
     }
@@ -88,10 +93,13 @@ class Flannel:
     options = MappingProxyType({"backend": tuple(_BACKENDS)})
 
     def features(self, profile: Profile) -> frozenset[Feature]:
-        own = {Feature.BRIDGE, Feature.SUBNET_PER_NODE, Feature.HOST_PORT}
+        own = {Feature.BRIDGE, Feature.SUBNET_PER_NODE, Feature.FLANNEL_LEASES, Feature.HOST_PORT}
         if any(subnet.version == 6 for subnet in profile.pod_subnet):
             own.add(Feature.IPV6)
         return frozenset(own) | self._backend(profile).features
+
+    def overhead(self, profile: Profile) -> int:
+        return self._backend(profile).overhead
 
     def images(self, version: str) -> tuple[CniImage, ...]:
         release = _RELEASES[chosen_version(self, version)]
