@@ -77,6 +77,8 @@ def _on_a_veth(*kind: str) -> tuple[tuple[str, ...], ...]:
     )
 
 
+_CONNTRACK = "iptables -A INPUT -m conntrack --ctstate NEW"
+
 PROBES: Mapping[Capability, Probe] = {
     Capability.BRIDGE: Probe(_link("b0", "type", "bridge"), "iproute2", "bridge", "nearly everything"),
     Capability.VETH: Probe(
@@ -131,7 +133,7 @@ PROBES: Mapping[Capability, Probe] = {
         "clusters whose images bring only this iptables",
     ),
     Capability.CONNTRACK: Probe(
-        (("iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW"),),
+        (("iptables", "--version"), ("sh", "-c", f"{_CONNTRACK} || {_CONNTRACK.replace(' ', '-legacy ', 1)}")),
         "iptables",
         "nf_conntrack",
         "Docker's published ports, every Kubernetes Service",

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping
 from contextlib import closing
 
+from docker import DockerClient
 from docker.errors import APIError
 
 from clusters import shell
@@ -27,7 +28,8 @@ def probe() -> Mapping[Capability, Found]:
     """Every capability of the engine that we work against. Takes about a second, and leaves nothing behind."""
     engine = find()
     if engine.reach is Reach.ANSWERS and (image := _image()) is not None:
-        return _in_container(image)
+        with closing(client()) as docker:
+            return in_container(docker, image)
     if engine.chosen:
         return dict.fromkeys(Capability, Found(None, NEEDS_IMAGE))
     return {Capability.PRIVILEGED: Found(None, NEEDS_IMAGE), **_on_host()}
@@ -76,21 +78,21 @@ def _image() -> str | None:
     return images[0].id if images else None
 
 
-def _in_container(image: str) -> Mapping[Capability, Found]:
-    with closing(client()) as docker:
-        try:
-            said = docker.containers.run(
-                image,
-                entrypoint=["sh", "-c", script(PROBES)],
-                command=[],
-                privileged=True,
-                network_mode="none",
-                remove=True,
-                labels={LABEL: str(RunId.current())},
-            )
-        except APIError as error:
-            refused = dict.fromkeys(PROBES, Found(None, "not tried: needs a privileged container"))
-            return {Capability.PRIVILEGED: Found(False, str(error.explanation)), **refused}
+def in_container(docker: DockerClient, image: str) -> Mapping[Capability, Found]:
+    """Every capability of that engine, found in a privileged container of `image`, which has the tools."""
+    try:
+        said = docker.containers.run(
+            image,
+            entrypoint=["sh", "-c", script(PROBES)],
+            command=[],
+            privileged=True,
+            network_mode="none",
+            remove=True,
+            labels={LABEL: str(RunId.current())},
+        )
+    except APIError as error:
+        refused = dict.fromkeys(PROBES, Found(None, "not tried: needs a privileged container"))
+        return {Capability.PRIVILEGED: Found(False, str(error.explanation)), **refused}
     return {Capability.PRIVILEGED: Found(True), **parse(said.decode(errors="replace"))}
 
 

@@ -105,6 +105,28 @@ def agent_from_registry() -> Plan:
     )
 
 
+def docker_host(source: Source) -> Plan:
+    """Debian's Docker for a container, on that source's Debian."""
+    return _layer(source, built.docker_host, "Debian's Docker")
+
+
+def docker_guest(source: Source) -> Plan:
+    """The same with a kernel that runs as a process."""
+    return _layer(source, built.docker_guest, "Debian's Docker and User-Mode Linux")
+
+
+def _layer(source: Source, make: Callable[[Artifact], Artifact], what: str) -> Plan:
+    """Packages on a Debian base."""
+    if source is Source.SOURCE:
+        image = make(built.debian_base())
+        origin = Origin(image.name, source, f"{what} on Debian {debian.SUITE} by debootstrap")
+        return Plan(source, image, "", "", lambda: (origin,))
+    base = registry.debian()
+    image = make(registry.pulled(base))
+    origin = Origin(image.name, source, f"{what} on {base}")
+    return Plan(source, image, "", "", lambda: (origin,), lambda: registry.reach(base))
+
+
 def _source_agent() -> tuple[Artifact, list[Origin]]:
     agent = built.agent_image(built.debian_base())
     return agent, [Origin(agent.name, Source.SOURCE, f"our prober on Debian {debian.SUITE} by debootstrap")]

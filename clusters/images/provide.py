@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from clusters import shell
@@ -26,6 +27,14 @@ from clusters.progress import Progress, say
 @dataclass(frozen=True)
 class AgentImage:
     """The image with the prober and its tools: the name in Docker, and where it came from."""
+
+    reference: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image with a Docker daemon in it: the name in Docker, and where it came from."""
 
     reference: str
     origin: Origin
@@ -71,6 +80,21 @@ def ensure_agent(source: Source = Source.AUTO) -> AgentImage:
     """Make sure of the agent image alone, for suites that need no Kubernetes."""
     plan = deliver({Source.REGISTRY: plans.agent_from_registry, Source.SOURCE: plans.agent_from_source}, source)
     return AgentImage(plan.agent, plan.origins()[0])
+
+
+def ensure_docker_host(source: Source = Source.AUTO) -> EngineImage:
+    """Make sure of the image of a Docker host: Debian's Docker, to run in a privileged container."""
+    return _ensure_engine(plans.docker_host, source)
+
+
+def ensure_docker_guest(source: Source = Source.AUTO) -> EngineImage:
+    """Make sure of the image of the guest: Debian's Docker and a kernel that runs as a process."""
+    return _ensure_engine(plans.docker_guest, source)
+
+
+def _ensure_engine(make: Callable[[Source], Plan], source: Source) -> EngineImage:
+    plan = deliver({one: partial(make, one) for one in (Source.REGISTRY, Source.SOURCE)}, source)
+    return EngineImage(plan.target.name, plan.origins()[0])
 
 
 def tool(name: str) -> Path:

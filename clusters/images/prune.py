@@ -40,6 +40,8 @@ def _targets() -> Iterator[Artifact]:
     """Everything that can be asked for: every profile with every version, from both sources."""
     yield plans.agent_from_source().target
     yield plans.agent_from_registry().target
+    for source in (plans.Source.SOURCE, plans.Source.REGISTRY):
+        yield plans.docker_guest(source).target
     yield go_programs(load("kind"))
     for name in profile_names():
         profile = load_profile(name)

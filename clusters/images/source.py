@@ -26,9 +26,24 @@ def layer(name: str, base: Artifact) -> Artifact:
     return _image(name, tag, lambda: agent.build_layer(name, base.name, tag), base)
 
 
+def agent_tools(base: Artifact) -> Artifact:
+    """What the agent's image is before the prober's code comes in."""
+    return layer("agent-tools", layer("userland", base))
+
+
+def docker_host(base: Artifact) -> Artifact:
+    """A Docker daemon for a container, on a Debian base of either source."""
+    return layer("docker-host", agent_tools(base))
+
+
+def docker_guest(base: Artifact) -> Artifact:
+    """The same with a kernel of its own."""
+    return layer("docker-guest", docker_host(base))
+
+
 def agent_image(base: Artifact) -> Artifact:
     """The agent, prober and tools, on a Debian base of either source."""
-    tools = layer("agent-tools", layer("userland", base))
+    tools = agent_tools(base)
     tag = agent.reference(tools.name)
     return _image("agent", tag, lambda: agent.build(tools.name, tag), tools)
 
