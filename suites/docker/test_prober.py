@@ -50,11 +50,11 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(engine: DockerClient, agent_image: str, run: Run, bridge_network: str) -> Iterator[Pair]:
+def pair(docker_client: DockerClient, agent_image: str, run: Run, bridge_network: str) -> Iterator[Pair]:
     place, conversations, capture = Place(network=bridge_network), Conversations(), Capture()
     made = [
         start(
-            engine,
+            docker_client,
             agent_image,
             name,
             run.id,
