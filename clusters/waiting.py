@@ -28,6 +28,8 @@ class Timeouts:
     """A change of Services, endpoints or policy until the data path follows."""
     pods_ready: float = 120.0
     """Pods of a check, from creation to Ready."""
+    fresh_pod: float = 20.0
+    """A single pod on a node that is well."""
     cluster_up: float = 300.0
     """A cluster, from `kind create` to all nodes Ready."""
     engine_start: float = 90.0
