@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 from socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
 
 import pytest
 
+from clusters import shell
+from fixtures.probes.capture import Capture
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import Destination, at, cell, every, foreign, localhost
 from fixtures.probes.runner import Prober
@@ -17,10 +21,11 @@ from fixtures.probes.ways import get, lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import reached, refused
 from fixtures.verdicts.observation import Cell, Observation, Outcome, Probe
 from fixtures.verdicts.verdict import Verdict
+from fixtures.workloads.agent.waits import Pulse
 from fixtures.workloads.conversation import AgentRefused
 from fixtures.workloads.endpoint import StreamBroken
 from fixtures.workloads.streams import LineStream
-from suites.selfcheck.local_agents import LocalAgent, free_port, serving
+from suites.selfcheck.local_agents import AGENT, LocalAgent, agent, free_port, serving
 
 LOOPBACK = ip_address("127.0.0.1")
 
@@ -246,3 +251,60 @@ def test_what_does_not_converge_has_no_number_and_a_red_judgement(
 def test_an_unknown_source_is_a_mistake_in_the_check(prober: Prober) -> None:
     with pytest.raises(LookupError, match="no endpoint 'nobody'"):
         prober.sweep([Cell("nobody", "server", "127.0.0.1", tcp(80))])
+
+
+def test_a_taken_port_is_said_with_its_own_exit_status(port: int) -> None:
+    done = shell.run(agent("serve", "--tcp", str(port)), env=AGENT, check=False, timeout=20)
+    assert done.status == 98
+    assert f"tcp port {port} is taken" in done.stderr
+
+
+def test_a_server_ends_at_once_when_told_to() -> None:
+    with serving("server", free_port()) as process:
+        began = time.monotonic()
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(5) == 0
+        assert time.monotonic() - began < 2
+
+
+def test_a_prober_without_pipes_says_so() -> None:
+    done = shell.run(agent("probe"), env=AGENT, check=False, timeout=20)
+    assert done.status == 2
+    assert "probe talks over pipes" in done.stderr
+
+
+def test_a_capture_shows_the_probe_and_not_the_request_for_it(prober: Prober, here: LocalAgent, port: int) -> None:
+    capture = Capture()
+    asked = every([here], [server()], [udp(port), tcp(port, size=100)])
+    try:
+        with capture.on([here], asked, links=["lo"]) as taps:
+            prober.sweep(asked)
+    except AgentRefused as refusal:
+        pytest.skip(str(refusal))
+    finally:
+        capture.close()
+    over_udp = [str(hop.packet).split()[3] for hop in taps.hops(asked[0])]
+    assert over_udp == ["udp"] * 4  # question and answer, each leaving and entering lo
+    assert {hop.link for hop in taps.frames} == {"lo"}
+    assert all(str(port) in str(hop.packet) for hop in taps.hops(asked[1]))
+
+
+def test_a_standstill_of_the_prober_is_noticed() -> None:
+    async def stood_still() -> tuple[float, float]:
+        pulse = Pulse()
+        pulse.start()
+        began = time.monotonic()
+        await asyncio.get_running_loop().create_task(_busy(0.2))
+        during = pulse.lag_since(began)
+        later = time.monotonic()
+        pulse.stop()
+        return during, pulse.lag_since(later)
+
+    async def _busy(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+
+    during, later = asyncio.run(stood_still())
+    assert during > 0.1
+    assert later == 0.0
