@@ -10,4 +10,5 @@ pytest_plugins = [
     "fixtures.networks",
     "fixtures.cluster",
     "fixtures.world",
+    "fixtures.services",
 ]

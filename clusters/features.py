@@ -24,5 +24,8 @@ class Feature(StrEnum):
     """Pods may bind a port of their node."""
     KUBE_PROXY_IPTABLES = "kube-proxy-iptables"
     """Services are carried by kube-proxy's iptables rules."""
+    UDP_FORGOTTEN_AT_ZERO = "udp-forgotten-at-zero"
+    """kube-proxy wipes what is remembered of UDP clients also when a Service loses its last endpoint. Releases of
+    Kubernetes from 1.32 to the summer of 2026 do not (kubernetes/kubernetes#139628)."""
     IPV6 = "ipv6"
     """Pods and Services have IPv6 addresses as well."""
