@@ -1,0 +1,44 @@
+"""Every form of a Service's name resolves to its ClusterIP, in every namespace.
+
+    client (namespace N)              resolv.conf: search N.svc.cluster.local svc.cluster.local cluster.local
+      web                    ─┐                    ndots:5
+      web.N                   ├─→ 10.96.0.10 (CoreDNS) ─→ 10.96.n.n
+      web.N.svc               │
+      web.N.svc.cluster.local ┘
+
+A name with fewer dots than ndots is extended by the search path first; which whole name was found is seen in
+the answer. It fails where the pod's resolv.conf names another server or path, where CoreDNS does not know the
+Service, or where its look-ups are lost on the way.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.plan import every, foreign
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import lookup
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.service_set import Services
+from fixtures.workloads.world import World
+
+pytestmark = pytest.mark.claim("DNS-1")
+
+RESOLVER = foreign("resolver", "")
+"""The server and search path of the asking pod's own resolv.conf."""
+
+
+def test_every_form_of_the_name(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+    """Short, with namespace, with "svc" and whole, with and without the closing dot, from a pod on each worker."""
+    web = services["web"]
+    names = [web.name, f"{web.name}.{web.namespace}", f"{web.name}.{web.namespace}.svc"]
+    whole = [web.full_name.rstrip("."), web.full_name]
+    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name) for name in names + whole])
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached(answers=[str(web.cluster_ip)], within=0.9)), seen))
+    found = {one.detail for one in seen}
+    proof.fact("the search path led each to the whole name", found == {f"NOERROR, {web.full_name}"}, found)

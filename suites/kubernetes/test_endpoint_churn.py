@@ -1,0 +1,40 @@
+"""A Service keeps its ClusterIP while its pods come and go, and each change is followed within seconds.
+
+    10.96.n.n ─→ crew-1                                  one pod
+              ─→ crew-1 … crew-5, on both workers        five: each of them is reached
+              ─→ crew-5                                  one again, and another than before: nobody else is
+
+It fails where a node's rules stop following: requests then go to pods that are gone, and new ones never get
+any. Pods and nodes ask, because each node follows by itself.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.runner import Prober
+from fixtures.probes.spread import must_spread
+from fixtures.probes.ways import tcp
+from fixtures.probes.ways_in import cluster_ip
+from fixtures.proof import Proof
+from fixtures.workloads.crew import Crew
+from fixtures.workloads.world import World
+
+
+@pytest.mark.claim("SVC-1")
+def test_one_five_one(world: World, crew: Crew, prober: Prober, proof: Proof) -> None:
+    """One pod, five, another one: everywhere all of them and nobody else answer within ten seconds."""
+    sources = [world["client"], world["remote"], *world.nodes]
+    crew.come("crew-1")
+
+    alone = must_spread(prober, sources, cluster_ip(crew.service), tcp(80))
+    crew.come("crew-2", "crew-3", "crew-4", "crew-5")
+    grown = must_spread(prober, sources, cluster_ip(crew.service), tcp(80))
+    crew.go("crew-1", "crew-2", "crew-3", "crew-4")
+    shrunk = must_spread(prober, sources, cluster_ip(crew.service), tcp(80))
+
+    proof.concludes(alone.judgement, grown.judgement, shrunk.judgement)
+    proof.fact("all five answered everywhere", grown.complete, grown.answered)
+    proof.fact("the ClusterIP stayed", crew.address_now() == crew.service.address, crew.address_now())
+    proof.measured("five pods answer after", grown.took, "s")
+    proof.measured("those that left are asked no more after", shrunk.took, "s")

@@ -1,0 +1,60 @@
+"""externalTrafficPolicy Local keeps the client's address, and answers only on nodes that run an endpoint.
+
+    outside 172.18.0.o ──┬─ worker2:3nnnn ──→ remote          sees 172.18.0.o
+                         ├─ worker:3nnnn         dropped      no endpoint here
+                         └─ control-plane:3nnnn  dropped
+
+    health check node port:   worker2 says 200, the others 503
+
+A masquerade on worker2 would replace the client's address; a node that passes the request on would answer where
+it must not; one that refuses instead of dropping would have load balancers' clients fail. That the ports which
+must be silent are alive is shown by their own nodes, whose requests are no traffic from outside: they are
+served at the same addresses. The Service is of type LoadBalancer, because only those have a health check;
+nobody balances here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import get, tcp, udp
+from fixtures.probes.ways_in import health_check, node_port
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, blocked, reached
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.service_set import Services
+from fixtures.workloads.world import World
+
+
+@pytest.mark.claim("EXT-3")
+def test_only_where_an_endpoint_runs(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+    """Outside reaches the endpoint's node as itself, and no other; each silent node itself is served."""
+    service, outside = services["kept"], world["outside"]
+    ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    here = every([outside], [node_port(service, world.host_of("remote"))], ways)
+    silent = [node for node in world.nodes if node.name != world["remote"].node]
+    doors = [node_port(service, node) for node in silent]
+    elsewhere = every([outside], doors, ways)
+    inside = [cell for node, door in zip(silent, doors, strict=True) for cell in every([node], [door], ways)]
+
+    seen = prober.sweep([*here, *elsewhere, *inside])
+
+    kept = all_of(here, reached(seen_as=outside.addresses))
+    proof.concludes(judge({**kept, **all_of(elsewhere, blocked()), **all_of(inside, reached())}, seen))
+
+
+@pytest.mark.claim("EXT-3")
+def test_health_check(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+    """The health check's node port says 200 on the endpoint's node and 503 on the others."""
+    service = services["kept"]
+    cells = every([world["outside"]], [health_check(node) for node in world.nodes], [get(service.health_port)])
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached()), seen))
+    said = {one.cell.destination: one.detail.split()[1] for one in seen}
+    wanted = {health_check(node).name: "503" for node in world.nodes}
+    wanted[health_check(world.host_of("remote")).name] = "200"
+    proof.fact("200 where the endpoint runs, 503 elsewhere", said == wanted, said)

@@ -1,0 +1,80 @@
+"""kube-proxy's chains exist for a Service and carry its packets: their counters rise with each connection.
+
+    KUBE-SERVICES ─ 10.96.n.n:80 ─→ KUBE-SVC-… ─→ KUBE-SEP-… ─ DNAT ─→ 10.244.2.z:8080
+                                        └ source is no pod: KUBE-MARK-MASQ sets 0x4000
+    KUBE-NODEPORTS ─ :3nnnn ─→ KUBE-EXT-… ─ KUBE-MARK-MASQ ─→ KUBE-SVC-…
+    KUBE-POSTROUTING ─ 0x4000 ─→ MASQUERADE
+
+Rules alone prove nothing: a rule that some other one forestalls is there and never hit. Each new connection
+passes each rule of its way once, so ten connections raise each counter by ten; a counter that rises less was
+bypassed.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.node_state import Nodes
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import tcp
+from fixtures.probes.ways_in import cluster_ip, node_port
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.service_set import Services
+from fixtures.workloads.world import World
+
+pytestmark = [pytest.mark.claim("LVS-1"), pytest.mark.requires("kube-proxy-iptables")]
+
+CONNECTIONS = 10
+
+FROM_A_POD = ("KUBE-SERVICES → KUBE-SVC", "KUBE-SVC → KUBE-SEP", "KUBE-SEP → DNAT")
+FROM_ELSEWHERE = (*FROM_A_POD, "KUBE-SVC → KUBE-MARK-MASQ")
+BY_NODE_PORT = (
+    "KUBE-NODEPORTS → KUBE-EXT",
+    "KUBE-EXT → KUBE-MARK-MASQ",
+    "KUBE-EXT → KUBE-SVC",
+    "KUBE-SVC → KUBE-SEP",
+    "KUBE-SEP → DNAT",
+)
+
+
+def test_from_a_pod(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """ClusterIP asked by a pod: the Service's chain, the endpoint's chain, and no mark for masquerade."""
+    service, host = services["far"], world.host_of("client")
+    cells = every([world["client"]], [cluster_ip(service)], [tcp(80)] * CONNECTIONS)
+
+    counted = nodes.counted(host, service.label("tcp"), lambda: prober.sweep(cells))
+
+    proof.concludes(judge(all_of(cells, reached()), counted.seen))
+    hit = counted.steps
+    proof.fact("ten packets took each step, none was marked", hit == dict.fromkeys(FROM_A_POD, CONNECTIONS), hit)
+
+
+def test_from_a_node(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """ClusterIP asked by a node: marked with 0x4000 on the way, and masqueraded for it when it leaves."""
+    service, host = services["far"], world.host_of("client")
+    cells = every([host], [cluster_ip(service)], [tcp(80)] * CONNECTIONS)
+
+    counted = nodes.counted(host, service.label("tcp"), lambda: prober.sweep(cells))
+
+    proof.concludes(judge(all_of(cells, reached()), counted.seen))
+    hit = counted.steps
+    proof.fact("ten packets took each step and the mark", hit == dict.fromkeys(FROM_ELSEWHERE, CONNECTIONS), hit)
+    ends = counted.masquerade
+    proof.fact("0x4000 was set and led to MASQUERADE", min(ends.values()) >= CONNECTIONS, ends)
+
+
+def test_by_node_port(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """NodePort asked from outside: through the chain for external traffic, marked and masqueraded."""
+    service, host = services["open"], world.host_of("client")
+    cells = every([world["outside"]], [node_port(service, host)], [tcp(service.node_port("tcp"))] * CONNECTIONS)
+
+    counted = nodes.counted(host, service.label("tcp"), lambda: prober.sweep(cells))
+
+    proof.concludes(judge(all_of(cells, reached()), counted.seen))
+    hit = counted.steps
+    proof.fact("ten packets took each step and the mark", hit == dict.fromkeys(BY_NODE_PORT, CONNECTIONS), hit)
+    ends = counted.masquerade
+    proof.fact("0x4000 was set and led to MASQUERADE", min(ends.values()) >= CONNECTIONS, ends)

@@ -1,0 +1,38 @@
+"""300 connects to a Service at once all succeed, and none is slow.
+
+    client (worker) ── 300 SYN ─→ 10.96.n.n ─→ remote (worker2)
+
+Connects that begin in one moment compete for translated ports and for entries in the node's table of
+connections. One that loses has its packet dropped and tries again after a second, so that only the slowest of
+many shows it; and the node counts it as an entry that could not be inserted.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.node_state import Nodes
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import tcp
+from fixtures.probes.ways_in import cluster_ip
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.service_set import Services
+from fixtures.workloads.world import World
+
+AT_ONCE = 300
+
+
+@pytest.mark.claim("SVC-2")
+def test_none_is_slow(world: World, services: Services, prober: Prober, nodes: Nodes, proof: Proof) -> None:
+    """Each of 300 handshakes under 0.9 s, and no node failed to insert a connection."""
+    cells = every([world["client"]], [cluster_ip(services["far"])], [tcp(80, timeout=5.0)] * AT_ONCE)
+    before = nodes.failed_inserts()
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached()), seen))
+    after = nodes.failed_inserts()
+    proof.fact("no node failed to insert a connection", after == before, after)

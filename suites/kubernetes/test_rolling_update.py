@@ -1,0 +1,44 @@
+"""A rolling update of a Deployment loses no request.
+
+    client, remote ─ asking without pause ─→ 10.96.n.n ─→ 3 of v1          before
+                                                       ─→ some of each    meanwhile
+                                                       ─→ 3 of v2          after
+
+The pods are well behaved: they become ready once they answer, and go on answering for three seconds after they
+are told to end. So a request that fails was sent to a pod which was not ready yet, or which was told to end so
+long ago that every node should have known it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.convergence import must_become
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.steady import asked_until
+from fixtures.probes.ways import tcp, udp
+from fixtures.probes.ways_in import cluster_ip
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.spread import shares
+from fixtures.workloads.deployments import Deployment
+from fixtures.workloads.world import World
+
+
+@pytest.mark.claim("SVC-1")
+def test_no_request_fails(world: World, rolling: Deployment, prober: Prober, proof: Proof) -> None:
+    """TCP and UDP from both workers all the while: each request is answered, by old pods and then by new ones."""
+    sources = [world["client"], world["remote"]]
+    cells = every(sources, [cluster_ip(rolling.service, "v1", "v2")], [tcp(80), udp(80)])
+    before = must_become(prober, all_of(cells, reached()))
+
+    rolling.apply("v2")
+    seen = asked_until(prober, cells, lambda: rolling.is_at("v2"), what="the update to end", within=60)
+    last = prober.sweep(every(sources, [cluster_ip(rolling.service, "v2")], [tcp(80), udp(80)]))
+
+    after = judge({one.cell: reached() for one in last}, last)
+    proof.concludes(before.judgement, judge(all_of(cells, reached()), seen), after)
+    proof.fact("old and new pods answered", shares(seen).keys() == {"v1", "v2"}, shares(seen))
+    proof.measured("requests during the update", len(seen), "")

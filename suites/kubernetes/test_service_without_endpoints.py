@@ -1,0 +1,34 @@
+"""A Service without endpoints refuses at once; nobody waits for a time-out.
+
+    client → 10.96.n.n    selects no pod    node: ICMP port unreachable
+
+The node that the client runs on has to answer for the endpoints that are not there. Where it does not, the
+packet leaves for the default route and is lost: clients hang instead of failing over. (A node's own UDP
+datagram is not even sent: the sender gets an error, which is no answer to judge.)
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import tcp, udp
+from fixtures.probes.ways_in import cluster_ip
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, refused
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.service_set import Services
+from fixtures.workloads.world import World
+
+
+@pytest.mark.claim("SVC-2")
+def test_refused_at_once(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+    """TCP and UDP from a pod on each worker, TCP from each node: refused, within half a second."""
+    nobody = [cluster_ip(services["nobody"])]
+    by_pods = every([world["client"], world["remote"]], nobody, [tcp(80), udp(80)])
+    cells = [*by_pods, *every(world.nodes, nobody, [tcp(80)])]
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, refused(within=0.5)), seen))

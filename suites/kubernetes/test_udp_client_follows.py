@@ -1,0 +1,96 @@
+"""A UDP client that keeps its source port follows the Service's endpoints, and is never tied to a dead pod.
+
+    client :40555 ─ udp ─→ 10.96.n.n ─→ crew-1           the node remembers: 40555 goes to crew-1
+                                     ✕  crew-1 is gone
+                                     ─→ crew-2           the memory must go too, or 40555 stays with the dead
+
+For UDP a node remembers a translation for as long as packets keep coming. A client that asks again and again
+from one port (a resolver, a sender of logs) is stuck with a pod that is gone for hours, unless the memory is
+wiped together with the endpoint. A client with a new port each time never notices.
+
+Some releases of kube-proxy wipe it only while other endpoints are left. There the last check shows what becomes
+of a client whose Service has lost them all.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.connections import listed
+from fixtures.probes.convergence import must_become
+from fixtures.probes.node_state import Nodes
+from fixtures.probes.plan import address_of, every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import udp
+from fixtures.probes.ways_in import cluster_ip
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached, refused
+from fixtures.verdicts.observation import Protocol
+from fixtures.workloads.crew import Crew
+from fixtures.workloads.world import World
+
+pytestmark = pytest.mark.claim("SVC-1")
+
+ALWAYS = udp(80, source_port=40_555)
+"""One port for as long as the client lives."""
+
+
+def test_moves_on_to_the_new_pod(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """A new pod comes, the old one goes: the new one answers within ten seconds, the old one is forgotten."""
+    client = world["client"]
+    crew.come("crew-1")
+    before = must_become(prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()))
+    old = crew.service.backends[0]
+
+    crew.come("crew-2")
+    crew.go("crew-1")
+    after = must_become(
+        prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()), within=10
+    )
+
+    proof.concludes(before.judgement, after.judgement)
+    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old))
+    proof.fact("the node remembers no way to the old pod", not left, listed([left]))
+    proof.measured("the new pod answers after", after.took, "s")
+
+
+@pytest.mark.requires("udp-forgotten-at-zero")
+def test_refused_when_nobody_is_left(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """The only pod goes: within ten seconds the client is refused at once, and the pod is forgotten."""
+    client = world["client"]
+    crew.come("crew-1")
+    ask = every([client], [cluster_ip(crew.service)], [ALWAYS])
+    before = must_become(prober, all_of(ask, reached()))
+    old = crew.service.backends[0]
+
+    crew.go("crew-1")
+    after = must_become(prober, all_of(ask, refused(within=0.5)), within=10)
+
+    proof.concludes(before.judgement, after.judgement)
+    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old))
+    proof.fact("the node remembers no way to the old pod", not left, listed([left]))
+    proof.measured("refused after", after.took, "s")
+
+
+@pytest.mark.requires_absent("udp-forgotten-at-zero")
+def test_tied_until_somebody_comes(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+    """The only pod goes and stays remembered, though new clients are refused; the next pod ends that for all."""
+    client, host = world["client"], world.host_of("client")
+    crew.come("crew-1")
+    before = must_become(prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()))
+    old = crew.service.backends[0]
+
+    crew.go("crew-1")
+    empty = must_become(
+        prober, all_of(every([client], [cluster_ip(crew.service)], [udp(80)]), refused()), within=10
+    )
+    tied = nodes.translations(host, Protocol.UDP, to=address_of(old))
+    crew.come("crew-2")
+    after = must_become(
+        prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()), within=10
+    )
+
+    proof.concludes(before.judgement, empty.judgement, after.judgement)
+    proof.fact("the pod that is gone was still remembered", bool(tied), listed([tied]))
+    left = nodes.translations(host, Protocol.UDP, to=address_of(old))
+    proof.fact("with the next pod it is forgotten", not left, listed([left]))
