@@ -1,0 +1,98 @@
+"""flannel leases each node a subnet of the pool, every node knows all leases, and a lease goes with its node.
+
+    pool 10.244.0.0/16                     on worker, for each other node:
+      ├ 10.244.0.0/24  control-plane         10.244.2.0/24 via 10.244.2.0 dev flannel.1         route
+      ├ 10.244.1.0/24  worker                10.244.2.0 is at 66:…:02 on flannel.1              neighbour
+      ├ 10.244.2.0/24  worker2               66:…:02 is behind 172.18.0.4                       forwarding
+      └ 10.244.n.0/24  ghost (192.0.2.77, a Node object without a machine, for a moment)
+
+It fails where flannel took the address of a wrong card, where something changed the hardware address of a
+tunnel device, and where a node was away while another came or went: flannel follows events, and mends nothing that
+it missed. A route too many is as bad as a missing one: it takes packets to nobody, or past the tunnel in clear.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from clusters.api import NODE
+from clusters.cluster import Cluster
+from fixtures.flannel.convergence import Overlay, until_settled
+from fixtures.flannel.lease import Lease, SubnetFile, spare
+from fixtures.probes.plan import address_of
+from fixtures.proof import Proof
+from fixtures.workloads import node_files
+from fixtures.workloads.addresses import misplaced
+from fixtures.workloads.conversation import Conversations
+from fixtures.workloads.ghost import ghost
+from fixtures.workloads.world import World
+
+pytestmark = [pytest.mark.claim("FLN-1"), pytest.mark.requires("flannel-leases")]
+
+SUBNET_FILE = "/run/flannel/subnet.env"
+
+
+@pytest.fixture
+def pool(cluster: Cluster) -> IPv4Network:
+    """What flannel leases from."""
+    return next(subnet for subnet in cluster.profile.pod_subnet if isinstance(subnet, IPv4Network))
+
+
+@pytest.fixture
+def leases(world: World) -> dict[str, Lease]:
+    """The lease of every node that has a machine, by the node's name."""
+    found = world.api.list(NODE)
+    return {node.name: Lease.read(found[node.name]) for node in world.nodes}
+
+
+@pytest.fixture
+def overlay(world: World, pool: IPv4Network, conversations: Conversations) -> Overlay:
+    """The nodes' kernels."""
+    return Overlay(world.nodes, pool, conversations)
+
+
+def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
+    """Every node leases a subnet of the pool, all different; Node object, subnet.env and address agree."""
+    files = {node.name: SubnetFile.read(node_files.text(node, SUBNET_FILE)) for node in world.nodes}
+    addresses = {node.name: address_of(node) for node in world.nodes}
+
+    subnets = {name: lease.subnet for name, lease in leases.items()}
+    public = {name: lease.vtep for name, lease in leases.items()}
+    wrong = misplaced(list(subnets.values()), [pool])
+
+    on_nodes = {name: (file.pool, file.subnet) for name, file in files.items()}
+    proof.fact("every node leases its own subnet of the pool", not wrong, wrong or subnets)
+    proof.fact(
+        "subnet.env says the same", on_nodes == {name: (pool, it) for name, it in subnets.items()}, on_nodes
+    )
+    proof.fact("the public address is the node's own", public == addresses, f"{public}, {addresses}")
+
+
+@pytest.mark.requires("vxlan")
+def test_known_to_all(leases: dict[str, Lease], overlay: Overlay, proof: Proof) -> None:
+    """Routes, neighbours and forwarding entries of each node are those of the other leases, no more, no less."""
+    found = overlay.differences(leases.values())
+
+    proof.fact("every node's tables are what the leases say", not found, found or list(leases))
+
+
+@pytest.mark.requires("vxlan")
+def test_goes_with_its_node(world: World, leases: dict[str, Lease], overlay: Overlay, proof: Proof) -> None:
+    """A node's lease reaches every other node when its object comes, and is gone from all when that goes."""
+    real = list(leases.values())
+    away = Lease(
+        "netproof-ghost", spare(overlay.pool, real), IPv4Address("192.0.2.77"), "vxlan", "02:00:5e:00:00:77", vni=1
+    )
+
+    with ghost(world.api, world.run, away):
+        came = until_settled(lambda: overlay.differences([*real, away]))
+    went = until_settled(lambda: overlay.differences(real))
+
+    proof.fact(
+        "every node knew the new lease", came.seconds is not None, came.differences or f"{came.seconds:.2f} s"
+    )
+    proof.fact("every node forgot it", went.seconds is not None, went.differences or f"{went.seconds:.2f} s")
+    proof.measured("a new lease is known after", came.seconds or 0.0, "s")
+    proof.measured("a removed lease is forgotten after", went.seconds or 0.0, "s")

@@ -1,0 +1,115 @@
+"""flannel's vxlan wraps whole Ethernet frames in UDP 8472 between the nodes, and nothing of pods goes bare.
+
+    client 10.244.1.x                                                         remote 10.244.2.y
+      │ eth0                                                                    │ eth0
+      │ vethA                                                                   │ vethB
+    cni0 10.244.1.1                                                           cni0 10.244.2.1
+      │ route: 10.244.2.0/24 via 10.244.2.0                                     │
+    flannel.1 10.244.1.0                                                      flannel.1 10.244.2.0
+      │ 10.244.2.0 is at MAC₂, MAC₂ is behind 172.18.0.4                        │
+    eth0 172.18.0.3 ═════ 172.18.0.3 > 172.18.0.4 udp 8472, VNI 1 ═════════ eth0 172.18.0.4
+                          [ MAC₁ > MAC₂ [ 10.244.1.x > 10.244.2.y … ] ]
+
+Only a capture tells: a route past the tunnel leaves every pod reachable while its packets travel in clear, and a
+tunnel that takes a wrong card or address works until a filter or another network is in between. Outer packets that
+are masqueraded once more, and outer checksums that are wrong, are the classic faults; the latter show only where
+the kernel has to compute checksums at all, so once it is made to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from fixtures.flannel import vxlan
+from fixtures.flannel.tunnel import DEVICE
+from fixtures.probes.capture import Capture, rendered
+from fixtures.probes.journey import in_words, taken
+from fixtures.probes.kernel import NetState, counters, look_at
+from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.plugs import plugged, tunnelled
+from fixtures.probes.promises import without_nat
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import get, ping, tcp, udp
+from fixtures.proof import Proof
+from fixtures.verdicts.judge import judge
+from fixtures.workloads.endpoint import Endpoint
+from fixtures.workloads.offload import checksums_in_software
+from fixtures.workloads.world import PORT, World
+
+pytestmark = [pytest.mark.claim("FLN-2"), pytest.mark.requires("flannel-leases", "vxlan", "bridge")]
+
+WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
+
+
+def test_device(world: World, prober: Prober, proof: Proof) -> None:
+    """On each node flannel.1 is a VXLAN device with id 1 and port 8472, sending from the node's own address."""
+    kernels = look_at(prober.conversations, world.nodes)
+
+    tunnels = {name: state.link(DEVICE) for name, state in kernels.items()}
+
+    seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in tunnels.items()}
+    promised = {node.name: ("vxlan", True, vxlan.VNI, vxlan.PORT, address_of(node)) for node in world.nodes}
+    proof.fact("flannel.1 is VXLAN 1 on UDP 8472 from the node's address", seen == promised, seen)
+
+
+def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """One packet and its answer pass veth, cni0, flannel.1 and card of both nodes, and no other link."""
+    client, remote = world["client"], world["remote"]
+    hosts = [world.host_of("client"), world.host_of("remote")]
+    near, far = (plugged(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
+    (cell,) = every([client], [at(remote)], [udp(PORT)])
+
+    with capture.on([client, *hosts, remote], [cell]) as taps:
+        seen = prober.sweep([cell])
+
+    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, remote))
+    proof.concludes(judge(without_nat([cell], world), seen))
+    proof.shows(rendered(taps.hops(cell)))
+    proof.fact("the packet went that way", there == tunnelled(near, far, DEVICE, vxlan.VNI), in_words(there))
+    proof.fact("so did the answer", back == tunnelled(far, near, DEVICE, vxlan.VNI), in_words(back))
+
+
+def test_envelope(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """Between all nodes: from address to address by UDP 8472 in VNI 1, from flannel.1 to flannel.1; none bare."""
+    kernels = look_at(prober.conversations, world.nodes)
+    cells = between([world["client"], world["remote"], world["third"]], WAYS)
+
+    with capture.on(world.nodes, cells, links=cards(world, kernels).values()) as taps:
+        seen = prober.sweep(cells)
+
+    bare = [frame for frame in taps.frames if not frame.encapsulated]
+    ends = [vxlan.TunnelEnd(address_of(node), kernels[node.name].link(DEVICE).mac) for node in world.nodes]
+    envelopes = vxlan.seen_in(taps.frames)
+    proof.concludes(judge(without_nat(cells, world), seen))
+    proof.shows("\n".join(sorted(map(str, envelopes))))
+    proof.fact(f"of {len(taps.frames)} packets between nodes none is bare", not bare, rendered(bare[:5]) or "none")
+    proof.fact(
+        "they go from flannel.1 to flannel.1", envelopes == vxlan.between(ends), sorted(map(str, envelopes))
+    )
+
+
+def test_checksums(world: World, prober: Prober, proof: Proof) -> None:
+    """With checksums computed by the kernel all pods reach each other, and no node counts a wrong one."""
+    cells = between([world["client"], world["remote"], world["third"]], WAYS)
+    links = cards(world, look_at(prober.conversations, world.nodes))
+    before = wrong_checksums(world, prober)
+
+    with checksums_in_software(prober.conversations, links):
+        seen = prober.sweep(cells)
+
+    after = wrong_checksums(world, prober)
+    proof.concludes(judge(without_nat(cells, world), seen))
+    proof.fact("no node counted a wrong UDP checksum", before == after, f"{before}, then {after}")
+
+
+def cards(world: World, kernels: Mapping[str, NetState]) -> dict[Endpoint, str]:
+    """The link of each node on the nodes' own network."""
+    return {node: kernels[node.name].holding(address_of(node)).name for node in world.nodes}
+
+
+def wrong_checksums(world: World, prober: Prober) -> dict[str, int]:
+    """How many UDP packets each node has thrown away for a wrong checksum."""
+    known = {node.name: counters(prober.conversations.with_(node)) for node in world.nodes}
+    return {name: found["UdpInCsumErrors"] for name, found in known.items()}

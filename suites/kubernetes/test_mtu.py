@@ -1,0 +1,93 @@
+"""A pod's MTU is what the nodes' network leaves it: full packets pass whole, and a longer one is refused at home.
+
+    client eth0 1450 ── cni0 ── flannel.1 1450 ── worker eth0 1500 ═══ worker2 eth0 1500 ── flannel.1 ── … remote
+                                                  │ outer headers 50 │ packet 1450       │
+
+A pod's MTU that is too large is the fault that hides best: small packets pass, large ones with DF vanish, the
+others are cut on the nodes' network and put together again, slowly. One that is too small costs throughput alone.
+So the arithmetic is read from the links themselves, packets of just that size are sent with DF, the next larger
+one has to be refused by the pod's own kernel, and no fragment may be seen between the nodes.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.cluster import Cluster
+from clusters.model import load_cni
+from fixtures.probes.capture import Capture
+from fixtures.probes.kernel import look_at
+from fixtures.probes.plan import address_of, between
+from fixtures.probes.promises import without_nat
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import get, ping, udp
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, too_big
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Probe
+from fixtures.workloads.world import PORT, World
+
+HEADERS = 28
+"""Bytes of an IPv4 and a UDP (or ICMP) header."""
+
+
+def full_size(mtu: int, *, over: int = 0) -> list[Probe]:
+    """Datagrams and echo requests that fill a packet of that MTU, with DF; `over` bytes more than that."""
+    size = mtu - HEADERS + over
+    return [udp(PORT, size=size, dont_fragment=True), ping(size, dont_fragment=True)]
+
+
+@pytest.mark.claim("POD-8")
+def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
+    """The MTU of every pod's link is the smallest of the nodes' cards less what wraps a packet between nodes."""
+    kernels = look_at(prober.conversations, [*world.pods, *world.nodes])
+    overhead = load_cni(cluster.cni).overhead(cluster.profile)
+
+    cards = {node.name: kernels[node.name].holding(address_of(node)).mtu for node in world.nodes}
+    pods = {pod.name: kernels[pod.name].holding(address_of(pod)).mtu for pod in world.pods}
+
+    right = min(cards.values()) - overhead
+    wrong = {name: mtu for name, mtu in pods.items() if mtu != right}
+    proof.shows(f"nodes {cards}, {overhead} bytes of overhead, pods {pods}")
+    proof.fact(f"every pod's MTU is {min(cards.values())} - {overhead}", bool(pods) and not wrong, wrong or pods)
+
+
+@pytest.mark.claim("POD-8")
+def test_full_size(world: World, prober: Prober, proof: Proof) -> None:
+    """Between nodes and on one, packets as long as the pod's MTU pass with DF, and come back as long."""
+    pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
+    mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
+    cells = between(pods, full_size(mtu))
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(without_nat(cells, world), seen))
+
+
+@pytest.mark.claim("POD-8")
+def test_one_byte_more(world: World, prober: Prober, proof: Proof) -> None:
+    """A packet one byte longer than that is refused by the pod's own kernel."""
+    pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
+    mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
+    cells = between(pods, full_size(mtu, over=1))
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, too_big()), seen))
+
+
+@pytest.mark.claim("POD-8")
+def test_nothing_is_cut(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """While full packets and 200 kB of HTTP pass between all nodes, none is in fragments on their network."""
+    pods = [world[name] for name in ("client", "remote", "third")]
+    kernels = look_at(prober.conversations, [world["client"], *world.nodes])
+    cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
+    mtu = kernels["client"].link("eth0").mtu
+    cells = between(pods, [*full_size(mtu), udp(PORT, size=mtu - HEADERS), get(PORT, size=200_000, timeout=3.0)])
+
+    with capture.on(world.nodes, cells, links=cards) as taps:
+        seen = prober.sweep(cells)
+
+    cut = [frame for frame in taps.frames if frame.packet and frame.packet.fragment]
+    proof.concludes(judge(without_nat(cells, world), seen))
+    proof.fact(f"none of {len(taps.frames)} packets is in fragments", bool(taps.frames) and not cut, cut[:5])
