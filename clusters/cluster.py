@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import kind, records, shell
-from clusters.api import Api, ApiRefused, Object
+from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
 from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
 from clusters.host import facts
 from clusters.images.provide import NodeImage, Source, ensure, tool
 from clusters.kind_config import Needs, render
-from clusters.labels import RunId
+from clusters.labels import GHOST_LABEL, RunId, is_over
 from clusters.model import Cni, HostCannot, Profile, UsageError, chosen_version, features, load_cni, load_profile
 from clusters.nodes import Node, nodes
 from clusters.progress import Progress
@@ -215,6 +215,7 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
     """The kept cluster, once its nodes are ready: it may have been started again with the machine."""
     try:
         api = Api(records.kubeconfig(wanted.name))
+        _exorcise(api)
         nodes_ready(api, wanted.profile.workers + 1)
     except (ApiRefused, TimedOut) as error:
         raise ClusterFailed(
@@ -222,6 +223,13 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
             f"Remove it with: python -m clusters down {wanted.name}"
         ) from error
     return _cluster(wanted, image, record, api, adopted=True)
+
+
+def _exorcise(api: Api) -> None:
+    """Remove the Node objects without a machine of runs that were cut off: they would never be ready."""
+    for name, item in api.list(NODE, labels=GHOST_LABEL).items():
+        if is_over(item["metadata"]["labels"][GHOST_LABEL]):
+            api.delete(NODE, name)
 
 
 def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adopted: bool) -> Cluster:

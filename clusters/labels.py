@@ -19,6 +19,8 @@ KEEP_LABEL = "netproof.keep"
 CLUSTER_LABEL = "netproof.cluster"
 """On a cluster's own Docker network, with the cluster's name. It lives and goes with the cluster, whose run and
 keep mark are in clusters.records, because kind lets us set no label on its nodes and Docker lets none change."""
+GHOST_LABEL = "netproof.ghost"
+"""On Node objects that have no machine; the value is the run that made them."""
 
 
 def _start_ticks(pid: int) -> int | None:
@@ -68,3 +70,11 @@ class RunId:
 
     def __str__(self) -> str:
         return f"{self.pid}-{self.ticks}-{self.machine}"
+
+
+def is_over(run: str) -> bool:
+    """Whether this is the id of a run that lives no more; False for what is nobody's id."""
+    try:
+        return not RunId.parse(run).alive()
+    except ValueError:
+        return False

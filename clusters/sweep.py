@@ -11,7 +11,7 @@ from docker.errors import NotFound
 
 from clusters import cluster
 from clusters.host import client
-from clusters.labels import KEEP_LABEL, LABEL, RunId
+from clusters.labels import KEEP_LABEL, LABEL, RunId, is_over
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,7 @@ def remove_run(run: RunId) -> Swept:
 
 def is_left_behind(labels: Mapping[str, str]) -> bool:
     """Whether what carries these labels is of a run that is over, and not kept on purpose."""
-    if KEEP_LABEL in labels:
-        return False
-    try:
-        return not RunId.parse(labels[LABEL]).alive()
-    except (KeyError, ValueError):
-        return False
+    return KEEP_LABEL not in labels and is_over(labels.get(LABEL, ""))
 
 
 def _labelled(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool]) -> Swept:
