@@ -11,4 +11,5 @@ pytest_plugins = [
     "fixtures.cluster",
     "fixtures.world",
     "fixtures.services",
+    "fixtures.fault_matrix",
 ]
