@@ -15,8 +15,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from clusters.api import NODE
 from clusters.bring_up import State
 from clusters.cluster import Cluster
+from clusters.readiness import all_ready, complaints
 from fixtures.proof import Proof
 
 
@@ -35,14 +37,16 @@ def test_before(cluster: Cluster, proof: Proof) -> None:
 
 @pytest.mark.claim("CNI-1")
 def test_after(cluster: Cluster, proof: Proof) -> None:
-    """After it every node is Ready, and so is CoreDNS."""
+    """After it every node is Ready, and so is CoreDNS; and every node still is."""
     before, after = cluster.bring_up.before_cni, cluster.bring_up.after_cni
+    now = cluster.api.list(NODE)
 
     ready = [node for node in after.nodes if node.ready]
     served = [pod for pod in after.coredns if pod.ready and pod.node]
 
     proof.fact("every node was Ready", same(ready, after.nodes, cluster.nodes), described(after))
     proof.fact("CoreDNS was Ready", same(served, after.coredns), described(after))
+    proof.fact("every node is Ready now", all_ready(now, len(cluster.nodes)), complaints(now))
     proof.measured("all ready after the CNI", after.at - before.at, "s")
 
 
