@@ -13,8 +13,12 @@ from pathlib import Path
 from clusters.model import UsageError, load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
-SUITES = {"": "suites/kubernetes", "faults-": "suites/faults", "performance-": "suites/performance"}
-"""What a profile's legs are called (a prefix before the profile's name), and the suite that each runs."""
+SUITES = {
+    "": ("suites/kubernetes",),
+    "faults-": ("suites/kubernetes", "--faults"),
+    "performance-": ("suites/performance",),
+}
+"""What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
 DOCKERLESS = "dockerless"
 """The label in tox.ini of what runs without Docker."""
 
@@ -35,7 +39,7 @@ class Leg:
 def profile_legs() -> tuple[Leg, ...]:
     """The legs of every profile. UsageError for a mistake in a profile's file."""
     return tuple(
-        Leg(f"{prefix}{name}", _summary(prefix, name), command=("pytest", suite, f"--profile={name}"))
+        Leg(f"{prefix}{name}", _summary(prefix, name), command=("pytest", *suite, f"--profile={name}"))
         for name in profile_names()
         for prefix, suite in SUITES.items()
     )

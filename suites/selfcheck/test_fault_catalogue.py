@@ -60,7 +60,7 @@ def test_names_are_unique() -> None:
 
 
 def square(must_redden: bool, verdict: Verdict, *, said: str = "", named: str = "") -> Square:
-    return Square("fault", "check", must_redden, verdict, "", (said,), named, 0.1)
+    return Square("fault", "check", must_redden, verdict, "", (said,), named, probed=True, seconds=0.1)
 
 
 @pytest.mark.parametrize(
