@@ -31,7 +31,6 @@ from fixtures.verdicts.spread import in_words
 from fixtures.workloads.inside import all_routed
 from fixtures.workloads.world import PORT, World
 
-
 PATIENT = 4.0
 """Seconds: a node that answers for others on the wire (proxy ARP) takes its time to do so."""
 
