@@ -24,7 +24,7 @@ class Timeouts:
     """One probe: from its first packet to its verdict."""
     connect_bar: float = 0.9
     """A connect slower than this has lost its first packet (a SYN is sent again after 1 s)."""
-    converge: float = 30.0
+    converge: float = 15.0
     """A change of Services, endpoints or policy until the data path follows."""
     pods_ready: float = 120.0
     """Pods of a check, from creation to Ready."""
