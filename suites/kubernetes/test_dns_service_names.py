@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import pytest
 
+from clusters.api import SERVICE
 from fixtures.probes.plan import every, foreign
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
@@ -42,3 +43,15 @@ def test_every_form_of_the_name(world: World, services: Services, prober: Prober
     proof.concludes(judge(all_of(cells, reached(answers=[str(web.cluster_ip)], within=0.9)), seen))
     found = {one.detail for one in seen}
     proof.fact("the search path led each to the whole name", found == {f"NOERROR, {web.full_name}"}, found)
+
+
+def test_the_api_server_by_its_name(world: World, prober: Prober, proof: Proof) -> None:
+    """From a namespace that it is not in, `kubernetes.default` and its longer forms lead to the API server."""
+    service = world.api.get(SERVICE, "kubernetes", "default") or {}
+    names = ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local."]
+    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name) for name in names])
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached(answers=[service["spec"]["clusterIP"]], within=0.9)), seen))
+    proof.fact("the asking pods are in another namespace", world.namespace != "default", world.namespace)
