@@ -15,6 +15,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+HEARTBEAT = 60.0
+"""Off a terminal, what runs is named again after so many seconds: a log shows that work goes on."""
+
 
 class Progress:
     """The state of one piece of long work; enter it, then run each part inside `step`.
@@ -22,7 +25,9 @@ class Progress:
     `total` is the number of steps that will be taken, `console` where to write (standard error unless given).
     """
 
-    def __init__(self, title: str, total: int, console: Console | None = None) -> None:
+    def __init__(
+        self, title: str, total: int, console: Console | None = None, heartbeat: float = HEARTBEAT
+    ) -> None:
         self._title = title
         self._total = total
         self._console = console or Console(stderr=True)
@@ -30,17 +35,22 @@ class Progress:
         self._running: dict[str, float] = {}
         self._done = 0
         self._began = time.monotonic()
+        self._heartbeat = heartbeat
+        self._over = threading.Event()
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=True)
 
     def __enter__(self) -> Progress:
         self._began = time.monotonic()
         if self._console.is_terminal:
             self._live.start()
+        else:
+            threading.Thread(target=self._beat, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._over.set()
         if self._console.is_terminal:
             self._live.stop()
         if kind is None and self._total:
@@ -65,6 +75,15 @@ class Progress:
                 count = self._done
             took = elapsed(time.monotonic() - began)
             self._say(f"{self._title}: [{count}/{self._total}] {name} {word} in {took}")
+
+    def _beat(self) -> None:
+        while not self._over.wait(self._heartbeat):
+            now = time.monotonic()
+            with self._lock:
+                running = [f"{name} {elapsed(now - began)}" for name, began in self._running.items()]
+                done = self._done
+            if running:
+                self._say(f"{self._title}: {done} of {self._total} done, going on: {', '.join(running)}")
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
