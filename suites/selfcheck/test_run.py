@@ -38,8 +38,12 @@ def seen(outcome=Outcome.REACHED):
 '''
 
 WAITS = """
+import signal
 from pathlib import Path
 from clusters.waiting import pause
+
+# A shell has what it starts in the background ignore interrupts, and so would we if we were started that way.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def world():
