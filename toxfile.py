@@ -1,4 +1,4 @@
-"""tox's own plugin file: a tox environment for every profile, without a line in tox.ini."""
+"""tox's own plugin file: an environment for every suite and every profile, without a line in tox.ini."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tox.session.state import State
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clusters.legs import profile_legs
+from clusters.legs import profile_legs, suite_legs
 
 
 @impl
 def tox_extend_envs() -> Iterable[str]:
-    """Name the profiles' environments."""
-    return [leg.name for leg in profile_legs()]
+    """Name the environments of suites and profiles."""
+    return [leg.name for leg in (*suite_legs(), *profile_legs())]
 
 
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: ARG001 - tox calls it by these names
     """Say what each of them runs."""
     arguments = state.conf.pos_args(None) or ()
-    for leg in profile_legs():
+    for leg in (*suite_legs(), *profile_legs()):
         command = Command([*leg.command, *arguments])
         state.conf.memory_seed_loaders[leg.name].append(
             MemoryLoader(description=leg.summary, commands=[command]),

@@ -1,4 +1,4 @@
-"""What can be run by name: every tox environment, from tox.ini and from the profiles.
+"""What can be run by name: every tox environment, from tox.ini, the suites without cluster, and the profiles.
 
 A profile is a leg by being in the folder: tox.ini need not name it.
 """
@@ -19,6 +19,14 @@ SUITES = {
     "performance-": ("suites/performance",),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
+WITHOUT_CLUSTER = {
+    "linux": "what the kernel gives: namespaces, veth, bridges, the order of the hooks",
+    "docker": "Docker's network modes on one host: host, bridge, container, none",
+    "macvlan-vlan": "macvlan networks on 802.1Q sub-interfaces, across two Docker hosts and a switch",
+    "overlay": "networks between two Docker hosts: swarm's overlay, and flannel with etcd",
+    "lvs": "Linux Virtual Server by hand: NAT, direct routing, tunnelling, schedulers",
+}
+"""The suites that need no cluster, each in the folder of its name (with underscores), and what each is about."""
 DOCKERLESS = "dockerless"
 """The label in tox.ini of what runs without Docker."""
 
@@ -45,6 +53,19 @@ def profile_legs() -> tuple[Leg, ...]:
     )
 
 
+@cache
+def suite_legs() -> tuple[Leg, ...]:
+    """The legs of the suites without cluster: each suite, and each under its faults."""
+    folders = {name: f"suites/{name.replace('-', '_')}" for name in WITHOUT_CLUSTER}
+    return (
+        *(Leg(name, WITHOUT_CLUSTER[name], command=("pytest", folder)) for name, folder in folders.items()),
+        *(
+            Leg(f"faults-{name}", f"faults: {name}", command=("pytest", folder, "--faults"))
+            for name, folder in folders.items()
+        ),
+    )
+
+
 def _summary(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('-')}: {name}" if prefix else load_profile(name).summary
 
@@ -57,7 +78,7 @@ def _ini() -> ConfigParser:
 
 
 def legs() -> tuple[Leg, ...]:
-    """Every leg: those of tox.ini, then those of the profiles."""
+    """Every leg: those of tox.ini, of the suites without cluster, of the profiles."""
     named = [(section.removeprefix("testenv:"), _ini()[section]) for section in _ini().sections()]
     return (
         *(
@@ -65,6 +86,7 @@ def legs() -> tuple[Leg, ...]:
             for name, ini in named
             if ini.name != name
         ),
+        *suite_legs(),
         *profile_legs(),
     )
 
