@@ -1,49 +1,94 @@
-"""The catalogue of faults speaks of checks that exist, and turns every one of them red."""
+"""Faults speak of checks that exist and turn every one red: the catalogue's, and those of modules with a lab."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from clusters.legs import suite_legs
 from fixtures.checks import check_id
 from fixtures.faults.catalogue import CATALOGUE
-from fixtures.faults.fault import Fault
+from fixtures.faults.fault import Fault, faults_of
 from fixtures.faults.matrix import Matrix, Square
 from fixtures.verdicts.verdict import Verdict
 
-SUITES = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "suites" / "kubernetes"
+WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 
-NOT_FROM_OUTSIDE = {
+BEYOND_FAULTS = {
     "kubernetes/cni_makes_nodes_ready/before": "it judges the record of the bring-up; no later fault changes that",
     "kubernetes/containers_of_a_pod/one_namespace": "a process cannot be put into another pod while it runs",
+    "docker/engine/a_vlan_joins_what_is_in_it_and_nothing_else": "its faults come with its suite",
+    "docker/engine/frames_carry_their_vlan_on_the_trunk": "its faults come with its suite",
 }
-"""Checks that no fault on a standing cluster can reach, each with the reason."""
+"""Checks that no fault on a standing cluster or lab can reach, each with the reason."""
 
 
-def checks() -> list[str]:
-    """The id of every test function of the Kubernetes suite, read without importing it."""
-    found = [
-        check_id(f"suites/kubernetes/{path.name}::{node.name}")
-        for path in sorted((SUITES / "kubernetes").glob("test_*.py"))
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    ]
-    assert found
-    return found
+def modules(folder: Path) -> list[Path]:
+    """The test modules of a suite."""
+    return sorted(folder.glob("test_*.py"))
 
 
-@pytest.mark.parametrize("check", checks())
-def test_every_check_is_reddened_by_a_fault(check: str) -> None:
+def checks(path: Path) -> Iterator[str]:
+    """The id of every check of a module, read without importing it."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and is_check(node):
+            yield check_id(f"{path.relative_to(ROOT)}::{node.name}")
+
+
+def is_check(node: ast.FunctionDef) -> bool:
+    """Whether it has a claim or a proof; what has neither tries out our own tools."""
+    claims = any("claim" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return claims or any(argument.arg == "proof" for argument in node.args.args)
+
+
+def declared(path: Path) -> tuple[Fault, ...]:
+    """The faults that a test module declares."""
+    return faults_of(import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)))
+
+
+OF_THE_CLUSTER = [check for path in modules(KUBERNETES) for check in checks(path)]
+OF_LABS = [(check, path) for folder in WITH_LABS for path in modules(folder) for check in checks(path)]
+DECLARED = [(fault, path) for folder in WITH_LABS for path in modules(folder) for fault in declared(path)]
+
+
+@pytest.mark.parametrize("check", OF_THE_CLUSTER)
+def test_every_check_of_the_cluster_is_reddened_by_a_fault(check: str) -> None:
     by = [fault.name for fault in CATALOGUE if fault.must_redden(check)]
-    assert bool(by) != (check in NOT_FROM_OUTSIDE), f"{check} is reddened by: {by}"
+    assert bool(by) != (check in BEYOND_FAULTS), f"{check} is reddened by: {by}"
+
+
+@pytest.mark.parametrize(("check", "path"), OF_LABS, ids=[check for check, _ in OF_LABS])
+def test_every_check_of_a_lab_is_reddened_by_a_fault_of_its_module(check: str, path: Path) -> None:
+    by = [fault.name for fault in declared(path) if fault.must_redden(check)]
+    assert bool(by) != (check in BEYOND_FAULTS), f"{check} is reddened by: {by}"
+
+
+def test_an_exception_is_of_a_check_that_exists() -> None:
+    assert set(BEYOND_FAULTS) <= {*OF_THE_CLUSTER, *(check for check, _ in OF_LABS)}
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_a_fault_speaks_of_checks_that_exist(entry: Fault) -> None:
-    known = checks()
+def test_a_fault_of_the_cluster_speaks_of_checks_that_exist(entry: Fault) -> None:
+    assert not entry.in_a_lab
+    speaks_of(entry, OF_THE_CLUSTER)
+
+
+@pytest.mark.parametrize(("entry", "path"), DECLARED, ids=[entry.name for entry, _ in DECLARED])
+def test_a_fault_of_a_lab_speaks_of_checks_of_its_module(entry: Fault, path: Path) -> None:
+    assert entry.in_a_lab, "say ground=, the name of the module's fixture that it is injected into"
+    speaks_of(entry, list(checks(path)))
+
+
+def speaks_of(entry: Fault, known: list[str]) -> None:
+    """Every pattern of the fault must match one of these checks."""
     strangers = [
         pattern
         for pattern in (*entry.reddens, *entry.spares)
@@ -55,8 +100,8 @@ def test_a_fault_speaks_of_checks_that_exist(entry: Fault) -> None:
 
 
 def test_names_are_unique() -> None:
-    names = [fault.name for fault in CATALOGUE]
-    assert len(set(names)) == len(names)
+    names = Counter(fault.name for fault in (*CATALOGUE, *(fault for fault, _ in DECLARED)))
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 def square(must_redden: bool, verdict: Verdict, *, said: str = "", named: str = "") -> Square:
