@@ -27,6 +27,8 @@ DISK = 12 * GIB
 """Sources, build cache and images together."""
 MEMORY = 8 * GIB
 """Linking kube-apiserver takes over 2 GiB, beside a cluster of three nodes."""
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH = 512
 MODULES = (
     "\nA kernel module that is missing: as root `modprobe NAME`. Ubuntu's smaller kernels have more of them in "
     "the package linux-modules-extra-$(uname -r)."
@@ -101,6 +103,7 @@ def _engine() -> list[Finding]:
         Finding("capabilities", True, _capabilities(known)),
         _memory(known),
         _disk(known),
+        *_watchers(known),
     ]
 
 
@@ -125,6 +128,15 @@ def _disk(known: Facts) -> Finding:
         return Finding("free disk", None, f"not tried: {known.address} may be elsewhere", advice)
     free = min(_free(known.data_root), _free(Path.home()))
     return Finding("free disk", free >= DISK, f"{free / GIB:.0f} GiB", advice)
+
+
+def _watchers(known: Facts) -> Iterator[Finding]:
+    """What systemd and kubelet in every node watch files with; all of a user's containers share it."""
+    if known.address != LOCAL:
+        return
+    limit = int(WATCHERS.read_text())
+    advice = f"no third cluster of three nodes beside two: as root `sysctl fs.inotify.max_user_instances={ENOUGH}`"
+    yield Finding("inotify instances", limit >= ENOUGH, str(limit), advice)
 
 
 def _free(path: Path) -> int:
