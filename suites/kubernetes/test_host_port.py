@@ -62,14 +62,18 @@ def test_made_anew_twice(world: World, crew: Crew, nodes: Nodes, prober: Prober,
     crew.come(hatch("hatch-1", worker))
 
     first = must_become(prober, all_of(every([outside], [host_port(crew["hatch-1"], worker)], ways), reached()))
+    proof.concludes(first.judgement)
+
     crew.go("hatch-1")
     crew.come(hatch("hatch-2", worker))
     second = must_become(prober, all_of(every([outside], [host_port(crew["hatch-2"], worker)], ways), reached()))
+    proof.concludes(second.judgement)
+
     crew.go("hatch-2")
     crew.come(hatch("hatch-3", worker))
     third = must_become(prober, all_of(every([outside], [host_port(crew["hatch-3"], worker)], ways), reached()))
+    proof.concludes(third.judgement)
 
-    proof.concludes(first.judgement, second.judgement, third.judgement)
     targets = host_port_targets(nodes.rules(worker), HATCH)
     newest = f"{address_of(crew['hatch-3'])}:8080"
     proof.fact("one target for TCP and one for UDP: the newest pod", targets == [newest, newest], targets)

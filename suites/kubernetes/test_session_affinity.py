@@ -44,10 +44,11 @@ def test_pinned_anew(world: World, services: Services, prober: Prober, proof: Pr
     """The client's endpoint leaves the Service: within seconds the other one serves the client, and stays."""
     sticky, client = services["sticky"], world["client"]
     (before,) = prober.sweep(every([client], [cluster_ip(sticky)], [tcp(80)]))
+    proof.concludes(judge({before.cell: reached()}, [before]))
     left = sticky.without(before.answered_by)
 
     with services.withdrawn(sticky, before.answered_by):
         after = must_become(prober, all_of(every([client], [cluster_ip(left)], [tcp(80)] * 5), reached()))
 
-    proof.concludes(judge({before.cell: reached()}, [before]), after.judgement)
+    proof.concludes(after.judgement)
     proof.measured("pinned anew after", after.took, "s")
