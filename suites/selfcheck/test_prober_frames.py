@@ -100,6 +100,32 @@ def test_vlan(where: str) -> None:
     assert (frame.ethernet.vlan, frame.packet.source) == (10, POD)
 
 
+def test_a_tag_within_a_tag() -> None:
+    packet = bytes(udp4(POD, PEER, 1, 2, b""))
+    frame = seen(ethernet(struct.pack("!HH", 20, 0x0800) + packet, 0x8100), vlan=10)
+    assert frame.ethernet
+    assert (frame.ethernet.tags, frame.ethernet.vlan) == ((10, 20), 10)
+
+
+@pytest.mark.parametrize("answer", [False, True])
+def test_arp(answer: bool) -> None:
+    asker, has = (POD.packed, b"\x02" * 6), (PEER.packed, b"\x04" * 6)
+    (spa, sha), (tpa, tha) = (has, asker) if answer else (asker, (has[0], bytes(6)))
+    said = dpkt.arp.ARP(op=2 if answer else 1, spa=spa, sha=sha, tpa=tpa, tha=tha)
+    frame = seen(ethernet(bytes(said), 0x0806))
+    assert frame.arp
+    assert frame.packet is None
+    assert (frame.arp.subject, frame.arp.other, frame.arp.answer) == (PEER, POD, answer)
+    assert frame.arp.mac == ("04:04:04:04:04:04" if answer else "02:02:02:02:02:02")
+
+
+def test_a_capture_tells_who_was_asked_for() -> None:
+    said = dpkt.arp.ARP(op=1, spa=POD.packed, sha=b"\x02" * 6, tpa=PEER.packed, tha=bytes(6))
+    taps = Taps([seen(ethernet(bytes(said), 0x0806))], complete=True)
+    assert taps.arp(PEER) == taps.frames
+    assert taps.arp(POD) == []
+
+
 def test_fragments() -> None:
     first, second = udp4(POD, PEER, 1, 2, b"x" * 64), udp4(POD, PEER, 1, 2, b"x" * 64)
     for packet, offset, more in ((first, 0, 1), (second, 1480, 0)):
