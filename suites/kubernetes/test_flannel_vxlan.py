@@ -25,6 +25,7 @@ import pytest
 from fixtures.flannel import vxlan
 from fixtures.flannel.tunnel import DEVICE
 from fixtures.probes.capture import Capture, rendered
+from fixtures.probes.envelope import TunnelEnd, promised, seen_in
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.kernel import NetState, counters, look_at
 from fixtures.probes.plan import address_of, at, between, every
@@ -50,8 +51,8 @@ def test_device(world: World, prober: Prober, proof: Proof) -> None:
     tunnels = {name: state.link(DEVICE) for name, state in kernels.items()}
 
     seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in tunnels.items()}
-    promised = {node.name: ("vxlan", True, vxlan.VNI, vxlan.PORT, address_of(node)) for node in world.nodes}
-    proof.fact("flannel.1 is VXLAN 1 on UDP 8472 from the node's address", seen == promised, seen)
+    right = {node.name: ("vxlan", True, vxlan.VNI, vxlan.PORT, address_of(node)) for node in world.nodes}
+    proof.fact("flannel.1 is VXLAN 1 on UDP 8472 from the node's address", seen == right, seen)
 
 
 def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
@@ -80,14 +81,13 @@ def test_envelope(world: World, prober: Prober, capture: Capture, proof: Proof) 
         seen = prober.sweep(cells)
 
     bare = [frame for frame in taps.frames if not frame.encapsulated]
-    ends = [vxlan.TunnelEnd(address_of(node), kernels[node.name].link(DEVICE).mac) for node in world.nodes]
-    envelopes = vxlan.seen_in(taps.frames)
+    ends = [TunnelEnd(address_of(node), kernels[node.name].link(DEVICE).mac) for node in world.nodes]
+    envelopes = seen_in(taps.frames)
     proof.concludes(judge(without_nat(cells, world), seen))
     proof.shows("\n".join(sorted(map(str, envelopes))))
     proof.fact(f"of {len(taps.frames)} packets between nodes none is bare", not bare, rendered(bare[:5]) or "none")
-    proof.fact(
-        "they go from flannel.1 to flannel.1", envelopes == vxlan.between(ends), sorted(map(str, envelopes))
-    )
+    right = envelopes == promised(ends, vxlan.PORT, vxlan.VNI)
+    proof.fact("they go from flannel.1 to flannel.1", right, sorted(map(str, envelopes)))
 
 
 def test_checksums(world: World, prober: Prober, proof: Proof) -> None:

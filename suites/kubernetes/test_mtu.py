@@ -20,21 +20,11 @@ from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import get, ping, udp
+from fixtures.probes.ways import HEADERS, filling, get, udp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, too_big
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Probe
 from fixtures.workloads.world import PORT, World
-
-HEADERS = 28
-"""Bytes of an IPv4 and a UDP (or ICMP) header."""
-
-
-def full_size(mtu: int, *, over: int = 0) -> list[Probe]:
-    """Datagrams and echo requests that fill a packet of that MTU, with DF; `over` bytes more than that."""
-    size = mtu - HEADERS + over
-    return [udp(PORT, size=size, dont_fragment=True), ping(size, dont_fragment=True)]
 
 
 @pytest.mark.claim("POD-8")
@@ -57,7 +47,7 @@ def test_full_size(world: World, prober: Prober, proof: Proof) -> None:
     """Between nodes and on one, packets as long as the pod's MTU pass with DF, and come back as long."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
-    cells = between(pods, full_size(mtu))
+    cells = between(pods, filling(PORT, mtu))
 
     seen = prober.sweep(cells)
 
@@ -69,7 +59,7 @@ def test_one_byte_more(world: World, prober: Prober, proof: Proof) -> None:
     """A packet one byte longer than that is refused by the pod's own kernel."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
-    cells = between(pods, full_size(mtu, over=1))
+    cells = between(pods, filling(PORT, mtu, over=1))
 
     seen = prober.sweep(cells)
 
@@ -83,7 +73,9 @@ def test_nothing_is_cut(world: World, prober: Prober, capture: Capture, proof: P
     kernels = look_at(prober.conversations, [world["client"], *world.nodes])
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
     mtu = kernels["client"].link("eth0").mtu
-    cells = between(pods, [*full_size(mtu), udp(PORT, size=mtu - HEADERS), get(PORT, size=200_000, timeout=3.0)])
+    cells = between(
+        pods, [*filling(PORT, mtu), udp(PORT, size=mtu - HEADERS), get(PORT, size=200_000, timeout=3.0)]
+    )
 
     with capture.on(world.nodes, cells, links=cards) as taps:
         seen = prober.sweep(cells)

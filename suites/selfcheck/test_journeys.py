@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from fixtures.flannel import vxlan
-from fixtures.flannel.vxlan import Bare, Envelope, TunnelEnd
+from fixtures.probes.envelope import Bare, Envelope, TunnelEnd, promised, seen_in
 from fixtures.probes.frames import Direction, Ethernet, Frame, Packet
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.plugs import Plug, bridged, tunnelled
@@ -52,7 +52,7 @@ def test_there_and_back_are_two_ways() -> None:
 
 def test_envelopes() -> None:
     there = Envelope(*ENDS, vxlan.PORT, 1)
-    assert vxlan.seen_in(frames()) == {there}
-    assert vxlan.between(ENDS) == {there, Envelope(ENDS[1], ENDS[0], vxlan.PORT, 1)}
+    assert seen_in(frames()) == {there}
+    assert promised(ENDS, vxlan.PORT, 1) == {there, Envelope(ENDS[1], ENDS[0], vxlan.PORT, 1)}
     with pytest.raises(Bare, match="worker eth0 out"):
         Envelope.of(PLAIN)
