@@ -14,12 +14,16 @@ swarm whose gossip does not arrive.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network
+from itertools import permutations
 
 import pytest
 
+from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import dropped, routed
 from fixtures.probes.capture import rendered
 from fixtures.probes.envelope import TunnelEnd, promised, seen_in
 from fixtures.probes.kernel import look_at
@@ -28,11 +32,11 @@ from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import filling, get, lookup, ping, tcp, udp
 from fixtures.proof import Proof
-from fixtures.verdicts.expectation import Expectation, all_of, blocked, reached, too_big
+from fixtures.verdicts.expectation import all_of, blocked, reached, too_big
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Cell, Probe
+from fixtures.verdicts.observation import Probe
 from fixtures.workloads import swarm
-from fixtures.workloads.containers import ContainerEndpoint
+from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine
@@ -40,6 +44,7 @@ from fixtures.workloads.switch import Switch
 
 pytestmark = [pytest.mark.claim("OVL-1"), pytest.mark.needs("vxlan", "conntrack")]
 
+HERE = "overlay/swarm_overlay"
 PORT = 8080
 VXLAN = 4789
 OVERHEAD = 50
@@ -51,6 +56,7 @@ JOINED, APART = IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24")
 class Swarm:
     """Two hosts with a container in each of two overlay networks, and a machine that has no part in them."""
 
+    lab: Lab
     red: DockerHost
     blue: DockerHost
     switch: Switch
@@ -73,13 +79,13 @@ def joined(lab: Lab) -> Swarm:
     red.network("apart", "overlay", subnets=[APART], attachable=True)
     with ThreadPoolExecutor(2) as pool:
         (red_in, red_out), (blue_in, blue_out) = pool.map(_containers, (red, blue), (11, 12))
-    return Swarm(red, blue, switch, stranger, (red_in, blue_in), (red_out, blue_out))
+    return Swarm(lab, red, blue, switch, stranger, (red_in, blue_in), (red_out, blue_out))
 
 
 def _containers(host: DockerHost, number: int) -> tuple[ContainerEndpoint, ContainerEndpoint]:
     """One in either network; the address ends on `number` in both."""
     return (
-        host.container(f"{host.name}-in", "joined", JOINED[number]),
+        host.container(f"{host.name}-in", "joined", JOINED[number], capabilities=NODE_CAPABILITIES),
         host.container(f"{host.name}-out", "apart", APART[number]),
     )
 
@@ -96,34 +102,85 @@ def ways(lab: Lab) -> list[Probe]:
     ]
 
 
+@fault(ground="joined", reddens=(f"{HERE}/*ed", f"{HERE}/full_size", f"{HERE}/wire"), spares=(f"{HERE}/names",))
+def tunnel_blocked(joined: Swarm) -> Iterator[None]:
+    """The switch drops UDP 4789, and leaves the swarm's own talk alone."""
+    with dropped(joined.switch, "ip protocol udp", f"udp dport {VXLAN}"):
+        yield
+
+
+@fault(
+    ground="joined",
+    reddens=(f"{HERE}/full_size", f"{HERE}/joined", f"{HERE}/wire"),
+    spares=(f"{HERE}/names", f"{HERE}/isolated"),
+)
+def large_packets_lost(joined: Swarm) -> Iterator[None]:
+    """The switch drops what is longer than 1400 bytes, and says so to nobody."""
+    with dropped(joined.switch, "meta length > 1400"):
+        yield
+
+
+@fault(ground="joined", reddens=(f"{HERE}/wire", f"{HERE}/isolated"), spares=(f"{HERE}/joined", f"{HERE}/names"))
+def beside_the_tunnel(joined: Swarm) -> Iterator[None]:
+    """Routes by the hosts lead to blue-in, who answers through the tunnel."""
+    one, other = joined.inside
+    target, bridge = str(address_of(other)), "docker_gwbridge"
+    (pool,) = joined.red.docker.api.inspect_network(bridge)["IPAM"]["Config"]
+    with (
+        routed(joined.lab, joined.blue.endpoint, target, "dev", bridge),
+        routed(joined.lab, joined.red.endpoint, target, "via", str(address_of(joined.blue.endpoint))),
+        routed(joined.lab, one, target, "via", pool["Gateway"], "src", str(address_of(one))),
+    ):
+        yield
+
+
+@fault(
+    ground="joined",
+    reddens=(f"{HERE}/names", f"{HERE}/joined"),
+    spares=(f"{HERE}/full_size", f"{HERE}/wire", f"{HERE}/isolated"),
+)
+def deaf_to_names(joined: Swarm) -> Iterator[None]:
+    """red-in has no way to the address at which Docker's DNS answers."""
+    with routed(joined.lab, joined.inside[0], "blackhole", "127.0.0.11", "table", "local"):
+        yield
+
+
+@fault(ground="joined", reddens=(f"{HERE}/isolated",), spares=(f"{HERE}/joined", f"{HERE}/names", f"{HERE}/wire"))
+def let_in(joined: Swarm) -> Iterator[None]:
+    """A container of the other network is connected to this one as well."""
+    network = joined.red.docker.networks.get("joined")
+    network.connect("red-out")
+    yield
+    network.disconnect("red-out")
+
+
 def test_joined(lab: Lab, joined: Swarm, ways: list[Probe], lab_prober: Prober, proof: Proof) -> None:
-    """Containers of both hosts reach each other in each network, and see each other's overlay addresses."""
-    cells = between(joined.inside, ways) + between(joined.outside, ways)
+    """Containers of both hosts reach each other, by name too, and see each other's overlay addresses."""
+    called = [cell(source, by_name(peer), ways[0]) for source, peer in permutations(joined.inside, 2)]
+    cells = (*between(joined.inside, ways), *between(joined.outside, ways), *called)
 
     seen = lab_prober.sweep(cells)
 
     proof.concludes(judge(without_nat(cells, lab.endpoints), seen))
 
 
+def by_name(peer: ContainerEndpoint) -> Destination:
+    """A container at the name that it has in Docker."""
+    return Destination(peer.name, peer.container, frozenset({peer.identity}), peer)
+
+
 def test_names(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
-    """Docker's own DNS tells each container the other's address by its name, and the name leads there."""
-    one, other = joined.inside
-    promises = _by_name(lab, one, other) | _by_name(lab, other, one)
+    """Docker's own DNS has the other host's containers under their names, at their overlay addresses."""
+    resolver, patience = Destination("Docker's DNS", ""), lab.engine.patience
+    promises = {
+        cell(source, resolver, lookup(peer.container, timeout=patience)): reached(answers=[str(address_of(peer))])
+        for members in (joined.inside, joined.outside)
+        for source, peer in permutations(members, 2)
+    }
 
     seen = lab_prober.sweep(tuple(promises))
 
     proof.concludes(judge(promises, seen))
-
-
-def _by_name(lab: Lab, source: ContainerEndpoint, peer: ContainerEndpoint) -> dict[Cell, Expectation]:
-    """Ask for the name, and then its bearer by it."""
-    name, patience = peer.container, lab.engine.patience
-    resolver = Destination("Docker's DNS", "")
-    asked = cell(source, resolver, lookup(name, timeout=patience))
-    called = cell(
-        source, Destination(peer.name, name, frozenset({peer.identity}), peer), tcp(PORT, timeout=patience)
-    )
-    return {asked: reached(answers=[str(address_of(peer))]), called: reached(seen_as=source.addresses)}
 
 
 def test_full_size(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
@@ -182,7 +239,7 @@ def _ends(lab: Lab, joined: Swarm, members: tuple[ContainerEndpoint, ContainerEn
     return [TunnelEnd(address, mac) for address, mac in zip(hosts, macs, strict=True)]
 
 
-def test_isolation(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
+def test_isolated(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
     """Neither the other network's containers, nor the hosts, nor a machine beside them get into the network."""
     patience = lab.engine.patience
     ways = [tcp(PORT, timeout=patience), udp(PORT, timeout=patience), ping(timeout=patience)]
