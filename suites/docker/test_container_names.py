@@ -36,6 +36,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
+from fixtures.workloads.lifetime import remove, restart
 from fixtures.workloads.machine import Machine
 from fixtures.workloads.name_server import NameServer
 
@@ -92,14 +93,13 @@ def shop(lab: Lab) -> Shop:
     reddens=(f"{HERE}/by_name_and_by_alias", f"{HERE}/names_of_others"),
     spares=(f"{HERE}/only_within_the_network", f"{HERE}/none_on_the_default_bridge"),
 )
-def the_client_flushes_its_rules(shop: Shop) -> Iterator[None]:
-    """`iptables -t nat -F` within the client, as setting up a firewall of its own begins."""
+def a_rule_before_dockers(shop: Shop) -> Iterator[None]:
+    """The client has a firewall of its own, whose first rule keeps packets for 127.0.0.11 from Docker's."""
     run = shop.lab.conversations.with_(shop.client).run
-    before = run(["iptables-save", "-t", "nat"]).out
-    for chain in ("DOCKER_OUTPUT", "DOCKER_POSTROUTING"):
-        run(["iptables", "-t", "nat", "-F", chain])
+    rule = ["OUTPUT", "-d", "127.0.0.11", "-j", "RETURN"]
+    run(["iptables", "-t", "nat", "-I", *rule])
     yield
-    run(["iptables-restore"], stdin=before)
+    run(["iptables", "-t", "nat", "-D", *rule])
 
 
 @fault(
@@ -109,10 +109,9 @@ def the_client_flushes_its_rules(shop: Shop) -> Iterator[None]:
 )
 def another_has_the_same_names(shop: Shop) -> Iterator[None]:
     """A second container of the network has the names of the first for aliases."""
-    squatter = shop.red.container("squatter", "shop", SHOP[99], aliases=["web", "www"])
+    squatter = shop.red.container("squatter", "shop", SHOP[99], aliases=["web", "www", "booth"])
     yield
-    shop.lab.forget(squatter)
-    squatter.remove()
+    remove(shop.lab, squatter)
 
 
 @fault(ground="shop", reddens=(f"{HERE}/only_within_the_network",), spares=(f"{HERE}/by_name_and_by_alias",))
@@ -197,7 +196,7 @@ def test_none_on_the_default_bridge(shop: Shop, lab_prober: Prober, proof: Proof
 
 def test_after_a_restart(lab: Lab, shop: Shop, lab_prober: Prober, proof: Proof) -> None:
     """After `docker restart` of both they find each other again, and what is outside."""
-    client, web = lab.restart(shop.client), lab.restart(shop.web)
+    client, web = restart(lab, shop.client), restart(lab, shop.web)
     names = every([client], [RESOLVER], [lookup("web"), lookup("www")])
     back, outside = (
         every([web], [RESOLVER], [lookup("client")]),
@@ -212,19 +211,21 @@ def test_after_a_restart(lab: Lab, shop: Shop, lab_prober: Prober, proof: Proof)
     proof.concludes(judge(expected, seen))
 
 
-def test_a_name_follows_its_container(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
-    """Taken off the network the name is unknown at once; put back at another address, that is what it means."""
-    cells = every([shop.client], [RESOLVER], [lookup("web"), lookup("www")])
-    shop.network.disconnect("web")
+def test_a_name_follows_its_container(lab: Lab, shop: Shop, lab_prober: Prober, proof: Proof) -> None:
+    """Off the network a container has no name at once; back at another address, that is what its names mean."""
+    stall = shop.red.container("stall", "shop", SHOP[21], aliases=["booth"])
+    cells = every([shop.client], [RESOLVER], [lookup("stall"), lookup("booth")])
+    shop.network.disconnect("stall")
     without = lab_prober.sweep(cells)
-    shop.network.connect("web", ipv4_address=str(SHOP[12]), aliases=["www"])
+    shop.network.connect("stall", ipv4_address=str(SHOP[22]), aliases=["booth"])
     moved = lab_prober.sweep(cells)
-    there = lab_prober.sweep(every([shop.client], [called("web", shop.web)], [tcp(8080)]))
-    shop.network.disconnect("web")
-    shop.network.connect("web", ipv4_address=str(SHOP[11]), aliases=["www"])
+    there = lab_prober.sweep(every([shop.client], [called("booth", stall)], [tcp(8080)]))
+    remove(lab, stall)
+    gone = lab_prober.sweep(cells)
 
     proof.concludes(
         judge(all_of(cells, no_such_name(within=AT_ONCE)), without),
-        judge(all_of(cells, reached(answers=[str(SHOP[12])])), moved),
+        judge(all_of(cells, reached(answers=[str(SHOP[22])])), moved),
         judge(all_of([one.cell for one in there], reached()), there),
+        judge(all_of(cells, no_such_name(within=AT_ONCE)), gone),
     )
