@@ -1,0 +1,85 @@
+"""The host of a macvlan network's parent cannot reach the containers through it, nor they the host.
+
+    red, Docker host                                       switch
+      one 192.0.2.11 ┬ macvlan, mode bridge                │
+      two 192.0.2.12 ┴ card0 192.0.2.10 ═══════════════════╪═ eth0 192.0.2.21 peer
+
+    red → one: ‹red→one tcp›           one → red: ‹one→red tcp›
+    one → two: ‹one→two tcp›           one → peer: ‹one→peer tcp›
+    red → peer: ‹red→peer tcp›         peer → red: ‹peer→red tcp›
+
+What the host sends leaves by the card, and a switch sends nothing back to where it came from; what a container
+sends is never handed to its parent. All others reach each other on the same card and subnet. It fails with a shim,
+a macvlan link of the host's own with routes to the containers: people add one when they want it otherwise.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.probes.kernel import NetState, look_at
+from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.promises import without_nat
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import ping, tcp, udp
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import Expectation, all_of, blocked
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Cell, Probe
+from fixtures.workloads.endpoint import Endpoint
+from fixtures.workloads.lab import Lab
+from fixtures.workloads.segment import Segment, segment
+
+pytestmark = [pytest.mark.claim("MVL-2"), pytest.mark.needs("macvlan")]
+
+NOBODY = "no answer"
+
+
+@pytest.fixture(scope="module")
+def shared(lab: Lab) -> Segment:
+    """The host has an address on the card that its containers share."""
+    return segment(lab)
+
+
+def promised(lab: Lab, shared: Segment, *ways: Probe) -> dict[Cell, Expectation]:
+    """Host and containers do not reach each other; all others do, which is what makes the silence count."""
+    red, peer = shared.red.endpoint, shared.peer.endpoint
+    apart = every([red], map(at, shared.children), ways) + every(shared.children, [at(red)], ways)
+    joined = between([*shared.children, peer], ways) + between([red, peer], ways)
+    return all_of(apart, blocked()) | without_nat(joined, lab.endpoints)
+
+
+def test_host_and_children(lab: Lab, shared: Segment, lab_prober: Prober, proof: Proof) -> None:
+    """Neither host to containers nor containers to host; both reach the peer, and the containers each other."""
+    expected = promised(lab, shared, tcp(8080), udp(8080), ping())
+
+    seen = lab_prober.sweep(tuple(expected))
+
+    proof.concludes(judge(expected, seen))
+
+
+def test_not_even_arp(lab: Lab, shared: Segment, lab_prober: Prober, proof: Proof) -> None:
+    """Host and container ask for each other's MAC address and learn none; those of the others they learn.
+
+        red asks for 192.0.2.11: ‹red of one›                one asks for 192.0.2.10: ‹one of red›
+        red asks for 192.0.2.21: ‹red of peer›               one asks for 192.0.2.12: ‹one of two›
+
+    A firewall would look the same to probes, and would let the questions through.
+    """
+    expected = promised(lab, shared, ping())
+
+    seen = lab_prober.sweep(tuple(expected))
+
+    red, one, two, peer = shared.red.endpoint, shared.one, shared.two, shared.peer.endpoint
+    kernels = look_at(lab.conversations, [red, one])
+    asked = [(red, one), (one, red), (red, peer), (one, two)]
+    learned = {f"{asker.name} of {whom.name}": mac(kernels[asker.name], whom) for asker, whom in asked}
+    proof.draws(learned)
+    proof.concludes(judge(expected, seen))
+    silent = [pair for pair, found in learned.items() if found == NOBODY]
+    proof.fact("host and container learn nothing of each other", silent == ["red of one", "one of red"], learned)
+
+
+def mac(state: NetState, whom: Endpoint) -> str:
+    """The MAC address that a neighbour table has for somebody."""
+    return next((it.mac for it in state.neighbours if it.address == address_of(whom)), NOBODY)
