@@ -1,12 +1,13 @@
 """Containers of a macvlan network have addresses of their own on the card's segment, without bridge or NAT.
 
-    red, a Docker host that translates                 switch
-      one 192.0.2.11 ┬ macvlan                         │
-      two 192.0.2.12 ┴ card0 192.0.2.10 ═══════════════╪═ eth0 192.0.2.21 peer
-      bridged 172.17.0.x ─ docker0 ─ masquerade ─ card0│
+    red, a Docker host that translates                     switch
+      one 192.0.2.11 ┬ macvlan                             │
+      two 192.0.2.12 ┴ card0 192.0.2.10 ══════════ to-red ─┼─ to-peer ══ eth0 192.0.2.21 peer
+      bridged 172.17.0.x ─ docker0 ─ masquerade ─ card0    │              blue, Docker host
+                                                           └─ to-blue ══ card0 ─ macvlan ─ far 192.0.2.13
 
-    one → peer: ‹one→peer tcp›
-    peer → one: ‹peer→one tcp›
+    one → peer: ‹one→peer tcp›              peer → one: ‹peer→one tcp›
+    one → far:  ‹one→far tcp›               far → one:  ‹far→one tcp›
 
 The container `bridged` is there for comparison: on the same host at the same time its packets are routed and
 translated, and conntrack shows it. A check fails where two on the segment have one MAC address, where somebody
@@ -15,15 +16,19 @@ else answers for the containers, and where something on the way routes or transl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 import pytest
 
+from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import packet_rule
 from fixtures.probes.capture import rendered
 from fixtures.probes.connections import listed
 from fixtures.probes.frames import Direction, Frame
 from fixtures.probes.journey import Hop, in_words, taken
-from fixtures.probes.kernel import look_at
+from fixtures.probes.kernel import look, look_at
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import seen_as, without_nat
@@ -33,8 +38,10 @@ from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Protocol
 from fixtures.workloads.containers import ContainerEndpoint
+from fixtures.workloads.docker_host import WITHOUT_NAT
 from fixtures.workloads.lab import Lab
-from fixtures.workloads.segment import PARENT, Segment, segment
+from fixtures.workloads.macvlan import Family
+from fixtures.workloads.segment import PARENT, SUBNET, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-1"), pytest.mark.needs("macvlan", "conntrack")]
 
@@ -61,21 +68,78 @@ BACK = [
 
 @dataclass(frozen=True)
 class Flat(Segment):
-    """The segment, and a container on the host's own bridge."""
+    """The segment, a container on the host's own bridge, and a macvlan network of another host."""
 
     bridged: ContainerEndpoint
+    elsewhere: Family
+    far: ContainerEndpoint
+
+    @property
+    def all(self) -> list[ContainerEndpoint]:
+        """Containers and machine of the segment."""
+        return [*self.children, self.far, self.peer.endpoint]
 
 
 @pytest.fixture(scope="module")
 def flat(lab: Lab) -> Flat:
-    """A host with docker0 and all its rules, so that there is something to go past."""
-    made = segment(lab, options=())
-    return Flat(made.red, made.one, made.two, made.peer, made.switch, made.red.container("bridged"))
+    """A host with docker0 and all its rules, so that there is something to go past, and another host."""
+    made, blue = segment(lab, options=()), lab.host("blue", options=WITHOUT_NAT)
+    lab.cable(blue.port(PARENT), made.switch.access("to-blue"))
+    elsewhere = Family(lab, blue, "flat", PARENT, SUBNET, {"far": IPv4Address("192.0.2.13")})
+    (far,) = elsewhere.make()
+    bridged = made.red.container("bridged")
+    return Flat(made.family, made.one, made.two, made.peer, made.switch, bridged, elsewhere, far)
+
+
+@fault(
+    ground="flat",
+    reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
+    spares=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
+)
+def duplicate_mac(flat: Flat) -> Iterator[None]:
+    """The other host's container has the MAC address of `one`."""
+    mac = look(flat.family.lab.conversations.with_(flat.one)).link("eth0").mac
+    with flat.elsewhere.otherwise(mac=mac):
+        yield
+
+
+@fault(
+    ground="flat",
+    reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/past_the_hosts_nat"),
+    spares=("macvlan_vlan/own_addresses/own_macs", "macvlan_vlan/own_addresses/way_of_a_packet"),
+)
+def source_turned_at_the_peer(flat: Flat) -> Iterator[None]:
+    """What comes from `one` is translated to its host's address before the peer sees it."""
+    rule = f"ip saddr {address_of(flat.one)} snat to {address_of(flat.red.endpoint)}"
+    with packet_rule(flat.peer, "ip", "input", rule, kind="nat", priority=100):
+        yield
+
+
+@fault(
+    ground="flat",
+    reddens=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
+    spares=("macvlan_vlan/own_addresses/reached_directly",),
+)
+def host_without_masquerade(flat: Flat) -> Iterator[None]:
+    """The host lets its bridged container out under its own address."""
+    with flat.red.rule("nat", "POSTROUTING", "-s", str(address_of(flat.bridged)), "-j", "ACCEPT"):
+        yield
+
+
+@fault(
+    ground="flat",
+    reddens=("macvlan_vlan/own_addresses/way_of_a_packet",),
+    spares=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
+)
+def switch_that_counts_as_a_hop(flat: Flat) -> Iterator[None]:
+    """The switch lowers the TTL of what goes to `one`, as a router does."""
+    with packet_rule(flat.switch, "bridge", "forward", f"ip daddr {address_of(flat.one)} ip ttl set 63"):
+        yield
 
 
 def test_reached_directly(lab: Lab, flat: Flat, lab_prober: Prober, proof: Proof) -> None:
-    """Peer and containers reach each other at their own addresses, and are seen under them."""
-    cells = between([*flat.children, flat.peer.endpoint], WAYS)
+    """Peer and containers of both hosts reach each other at their own addresses, and are seen under them."""
+    cells = between(flat.all, WAYS)
 
     seen = lab_prober.sweep(cells)
 
@@ -87,25 +151,28 @@ def test_own_macs(lab: Lab, flat: Flat, lab_prober: Prober, proof: Proof) -> Non
 
         one 192.0.2.11 ‹one mac›         ┬ macvlan
         two 192.0.2.12 ‹two mac›         ┴ card0 192.0.2.10 ‹red mac›         ═ switch ═ eth0 192.0.2.21 peer
+        far 192.0.2.13 ‹far mac›         ─ macvlan ─ card0 ════════════════════ switch
 
         the peer's neighbour table: 192.0.2.11 is at ‹learned of one›
                                     192.0.2.12 is at ‹learned of two›
+                                    192.0.2.13 is at ‹learned of far›
 
-    Two that share one take turns at being heard, which no single probe shows for sure.
+    Two that share one take turns at being heard, which a single probe may or may not show.
     """
-    cells = every([flat.peer.endpoint], map(at, flat.children), WAYS)
+    containers, peer = [*flat.children, flat.far], flat.peer.endpoint
+    cells = every([peer], map(at, containers), WAYS)
 
     seen = lab_prober.sweep(cells)
 
-    kernels = look_at(lab.conversations, [*flat.children, flat.peer.endpoint, flat.red.endpoint])
+    kernels = look_at(lab.conversations, [*flat.all, flat.red.endpoint])
     macs = {name: state.link(PARENT if name == "red" else "eth0").mac for name, state in kernels.items()}
     known = {it.address: it.mac for it in kernels["peer"].neighbours}
-    learned = {child.name: known.get(address_of(child), "nobody") for child in flat.children}
-    proof.draws({f"{name} mac": macs[name] for name in ("one", "two", "red")})
+    learned = {it.name: known.get(address_of(it), "nobody") for it in containers}
+    proof.draws({f"{name} mac": macs[name] for name in ("one", "two", "far", "red")})
     proof.draws({f"learned of {name}": mac for name, mac in learned.items()})
-    proof.concludes(judge(without_nat(cells, lab.endpoints), seen))
     proof.fact("no two on the segment have the same", len(set(macs.values())) == len(macs), macs)
     proof.fact("the peer has learned the containers' own", learned.items() <= macs.items(), learned)
+    proof.concludes(judge(without_nat(cells, lab.endpoints), seen))
 
 
 def test_way_of_a_packet(lab: Lab, flat: Flat, lab_prober: Prober, proof: Proof) -> None:

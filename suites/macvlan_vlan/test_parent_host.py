@@ -15,8 +15,12 @@ a macvlan link of the host's own with routes to the containers: people add one w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import configured, configured_inside
 from fixtures.probes.kernel import NetState, look_at
 from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import without_nat
@@ -28,7 +32,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
 from fixtures.workloads.endpoint import Endpoint
 from fixtures.workloads.lab import Lab
-from fixtures.workloads.segment import Segment, segment
+from fixtures.workloads.segment import PARENT, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-2"), pytest.mark.needs("macvlan")]
 
@@ -41,38 +45,74 @@ def shared(lab: Lab) -> Segment:
     return segment(lab)
 
 
-def promised(lab: Lab, shared: Segment, *ways: Probe) -> dict[Cell, Expectation]:
-    """Host and containers do not reach each other; all others do, which is what makes the silence count."""
+@fault(
+    ground="shared",
+    reddens=("macvlan_vlan/parent_host/host_and_children", "macvlan_vlan/parent_host/not_even_arp"),
+    spares=("macvlan_vlan/parent_host/children_reach_each_other",),
+)
+def host_shim(shared: Segment) -> Iterator[None]:
+    """The host has a macvlan link of its own on the card, and routes to the containers by it."""
+    made = f"link add shim link {PARENT} type macvlan mode bridge"
+    routes = [f"route add {address_of(child)}/32 dev shim" for child in shared.children]
+    with configured(shared.red, [made, "link set shim up", *routes], ["link del shim"]):
+        yield
+
+
+@fault(
+    ground="shared",
+    reddens=("macvlan_vlan/parent_host/children_reach_each_other",),
+    spares=("macvlan_vlan/parent_host/host_and_children",),
+)
+def private_by_mistake(shared: Segment) -> Iterator[None]:
+    """One container's link is in mode private instead of bridge."""
+    link = "link set dev eth0 type macvlan mode"
+    with configured_inside(shared.red, shared.one, f"{link} private", f"{link} bridge"):
+        yield
+
+
+def apart(lab: Lab, shared: Segment, *ways: Probe) -> dict[Cell, Expectation]:
+    """Host and containers do not reach each other; all reach the peer, which is what makes the silence count."""
     red, peer = shared.red.endpoint, shared.peer.endpoint
-    apart = every([red], map(at, shared.children), ways) + every(shared.children, [at(red)], ways)
-    joined = between([*shared.children, peer], ways) + between([red, peer], ways)
-    return all_of(apart, blocked()) | without_nat(joined, lab.endpoints)
+    silent = every([red], map(at, shared.children), ways) + every(shared.children, [at(red)], ways)
+    heard = every([red, *shared.children], [at(peer)], ways) + every(
+        [peer], map(at, [red, *shared.children]), ways
+    )
+    return all_of(silent, blocked()) | without_nat(heard, lab.endpoints)
 
 
 def test_host_and_children(lab: Lab, shared: Segment, lab_prober: Prober, proof: Proof) -> None:
-    """Neither host to containers nor containers to host; both reach the peer, and the containers each other."""
-    expected = promised(lab, shared, tcp(8080), udp(8080), ping())
+    """The host reaches no container, and no container the host; the peer and each of them reach each other."""
+    expected = apart(lab, shared, tcp(8080), udp(8080), ping())
 
     seen = lab_prober.sweep(tuple(expected))
 
     proof.concludes(judge(expected, seen))
 
 
+def test_children_reach_each_other(lab: Lab, shared: Segment, lab_prober: Prober, proof: Proof) -> None:
+    """On the same card the containers reach each other, under their own addresses."""
+    cells = between(shared.children, [tcp(8080), udp(8080), ping()])
+
+    seen = lab_prober.sweep(cells)
+
+    proof.concludes(judge(without_nat(cells, lab.endpoints), seen))
+
+
 def test_not_even_arp(lab: Lab, shared: Segment, lab_prober: Prober, proof: Proof) -> None:
-    """Host and container ask for each other's MAC address and learn none; those of the others they learn.
+    """Host and container ask for each other's MAC address and learn none; the peer's they learn.
 
         red asks for 192.0.2.11: ‹red of one›                one asks for 192.0.2.10: ‹one of red›
-        red asks for 192.0.2.21: ‹red of peer›               one asks for 192.0.2.12: ‹one of two›
+        red asks for 192.0.2.21: ‹red of peer›               one asks for 192.0.2.21: ‹one of peer›
 
     A firewall would look the same to probes, and would let the questions through.
     """
-    expected = promised(lab, shared, ping())
+    expected = apart(lab, shared, ping())
 
     seen = lab_prober.sweep(tuple(expected))
 
-    red, one, two, peer = shared.red.endpoint, shared.one, shared.two, shared.peer.endpoint
+    red, one, peer = shared.red.endpoint, shared.one, shared.peer.endpoint
     kernels = look_at(lab.conversations, [red, one])
-    asked = [(red, one), (one, red), (red, peer), (one, two)]
+    asked = [(red, one), (one, red), (red, peer), (one, peer)]
     learned = {f"{asker.name} of {whom.name}": mac(kernels[asker.name], whom) for asker, whom in asked}
     proof.draws(learned)
     proof.concludes(judge(expected, seen))
