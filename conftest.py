@@ -8,6 +8,7 @@ pytest_plugins = [
     "fixtures.environment",
     "fixtures.engine",
     "fixtures.networks",
+    "fixtures.programs",
     "fixtures.cluster",
     "fixtures.world",
     "fixtures.services",

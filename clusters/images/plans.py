@@ -115,6 +115,21 @@ def docker_guest(source: Source) -> Plan:
     return _layer(source, built.docker_guest, "Debian's Docker and User-Mode Linux")
 
 
+def program(source: Source, recipe_name: str, reference: str) -> Plan:
+    """A component's image on its own: compiled here, or the one that registries have under `reference`."""
+    if source is Source.SOURCE:
+        recipe = recipes.load(recipe_name)
+        image = built.component(recipe, recipe.images[0])
+        origin = Origin(reference, source, recipe.detail)
+        return Plan(source, image, "", "", lambda: (origin,))
+    wanted = registry.image(reference)
+
+    def origins() -> tuple[Origin, ...]:
+        return (Origin(reference, source, str(registry.exact(wanted))),)
+
+    return Plan(source, registry.pulled(wanted), "", "", origins, lambda: registry.reach(wanted))
+
+
 def _layer(source: Source, make: Callable[[Artifact], Artifact], what: str) -> Plan:
     """Packages on a Debian base."""
     if source is Source.SOURCE:

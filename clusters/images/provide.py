@@ -20,21 +20,13 @@ from clusters.images.plans import Source as Source
 from clusters.images.source import go_programs
 from clusters.images.steps import Artifact, Lane, carry_out, missing
 from clusters.images.unavailable import ImagesUnavailable as ImagesUnavailable
-from clusters.model import Cni, Profile, UsageError
+from clusters.model import Cni, Profile, UsageError, load_cni
 from clusters.progress import Progress, say
 
 
 @dataclass(frozen=True)
-class AgentImage:
-    """The image with the prober and its tools: the name in Docker, and where it came from."""
-
-    reference: str
-    origin: Origin
-
-
-@dataclass(frozen=True)
-class EngineImage:
-    """An image with a Docker daemon in it: the name in Docker, and where it came from."""
+class Image:
+    """An image in the local Docker: its name there, and where it came from."""
 
     reference: str
     origin: Origin
@@ -76,25 +68,37 @@ def ensure(
     return NodeImage(plan.target.name, plan.agent, plan.kubernetes, plan.origins())
 
 
-def ensure_agent(source: Source = Source.AUTO) -> AgentImage:
+def ensure_agent(source: Source = Source.AUTO) -> Image:
     """Make sure of the agent image alone, for suites that need no Kubernetes."""
     plan = deliver({Source.REGISTRY: plans.agent_from_registry, Source.SOURCE: plans.agent_from_source}, source)
-    return AgentImage(plan.agent, plan.origins()[0])
+    return Image(plan.agent, plan.origins()[0])
 
 
-def ensure_docker_host(source: Source = Source.AUTO) -> EngineImage:
+def ensure_docker_host(source: Source = Source.AUTO) -> Image:
     """Make sure of the image of a Docker host: Debian's Docker, to run in a privileged container."""
-    return _ensure_engine(plans.docker_host, source)
+    return _ensure(plans.docker_host, source)
 
 
-def ensure_docker_guest(source: Source = Source.AUTO) -> EngineImage:
+def ensure_docker_guest(source: Source = Source.AUTO) -> Image:
     """Make sure of the image of the guest: Debian's Docker and a kernel that runs as a process."""
-    return _ensure_engine(plans.docker_guest, source)
+    return _ensure(plans.docker_guest, source)
 
 
-def _ensure_engine(make: Callable[[Source], Plan], source: Source) -> EngineImage:
+def ensure_etcd(source: Source = Source.AUTO) -> Image:
+    """Make sure of etcd's image, with etcdctl in it: the one that clusters have."""
+    reference = recipes.load("etcd").images[0].reference
+    return _ensure(lambda one: plans.program(one, "etcd", reference), source)
+
+
+def ensure_flannel(version: str, source: Source = Source.AUTO) -> Image:
+    """Make sure of flanneld's image of that release; UsageError for one that is not known."""
+    flanneld = load_cni("flannel").images(version)[0]
+    return _ensure(lambda one: plans.program(one, flanneld.recipe, flanneld.reference), source)
+
+
+def _ensure(make: Callable[[Source], Plan], source: Source) -> Image:
     plan = deliver({one: partial(make, one) for one in (Source.REGISTRY, Source.SOURCE)}, source)
-    return EngineImage(plan.target.name, plan.origins()[0])
+    return Image(plan.target.name, plan.origins()[0])
 
 
 def tool(name: str) -> Path:

@@ -30,7 +30,7 @@ from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import Destination, address_of, at, between, cell, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import filling, get, lookup, ping, tcp, udp
+from fixtures.probes.ways import every_way, filling, lookup, ping, tcp, udp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, too_big
 from fixtures.verdicts.judge import judge
@@ -92,14 +92,8 @@ def _containers(host: DockerHost, number: int) -> tuple[ContainerEndpoint, Conta
 
 @pytest.fixture
 def ways(lab: Lab) -> list[Probe]:
-    """Every protocol, and more than one packet of it."""
-    patience = lab.engine.patience
-    return [
-        tcp(PORT, timeout=patience),
-        udp(PORT, timeout=patience),
-        ping(timeout=patience),
-        get(PORT, size=200_000, timeout=3 * patience),
-    ]
+    """The ways to ask, patient enough for the engine."""
+    return every_way(PORT, timeout=lab.engine.patience)
 
 
 @fault(ground="joined", reddens=(f"{HERE}/*ed", f"{HERE}/full_size", f"{HERE}/wire"), spares=(f"{HERE}/names",))

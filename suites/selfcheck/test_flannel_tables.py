@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from fixtures.flannel.hosts import docker_options
 from fixtures.flannel.lease import Lease, NoLease, SubnetFile
+from fixtures.flannel.registry import read
 from fixtures.flannel.tunnel import differences
 from fixtures.probes.kernel import Forwarding, Link, Neighbour, NetState, Route
 
@@ -99,3 +101,25 @@ def test_the_subnet_file() -> None:
     text = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
     own = IPv4Network("10.244.1.0/24")
     assert SubnetFile.read(text) == SubnetFile(POOL, own, IPv4Address("10.244.1.1"), 1450, masquerade=True)
+
+
+def test_a_lease_is_read_from_etcd() -> None:
+    value = (
+        '{"PublicIP":"192.0.2.1","PublicIPv6":null,"BackendType":"vxlan",'
+        '"BackendData":{"VNI":1,"VtepMAC":"BA:DF:66:67:45:D3"}}'
+    )
+    found = read("/coreos.com/network/subnets/198.18.20.0-24", value)
+    assert (found.subnet, found.vtep) == (IPv4Network("198.18.20.0/24"), IPv4Address("192.0.2.1"))
+    assert (found.backend, found.mac, found.vni) == ("vxlan", "ba:df:66:67:45:d3", 1)
+
+
+def test_a_lease_of_host_gw_has_no_tunnel_end() -> None:
+    value = '{"PublicIP":"192.0.2.1","BackendType":"host-gw","BackendData":null}'
+    assert read("subnets/198.18.20.0-24", value).mac == ""
+
+
+def test_docker_is_started_by_the_lease() -> None:
+    file = SubnetFile.read(
+        "FLANNEL_NETWORK=198.18.0.0/16\nFLANNEL_SUBNET=198.18.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+    )
+    assert docker_options(file) == ("--bip=198.18.7.1/24", "--mtu=1450", "--ip-masq=false")
