@@ -18,13 +18,14 @@ lost them, and where a container that is in both networks is made a bridge or a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import routed
 from fixtures.probes.plan import Destination, at, between, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
@@ -78,15 +79,12 @@ def apart(lab: Lab) -> Apart:
 @fault(ground="apart", reddens=(f"{HERE}/neither_way", f"{HERE}/dropped_by_the_host"), spares=(f"{HERE}/no_*",))
 def a_user_rule_lets_one_through(apart: Apart) -> Iterator[None]:
     """A rule in DOCKER-USER accepts whatever lilac sends and gets."""
-    address = str(FRONT[11])
-    for way in ("-s", "-d"):
-        apart.red.run("iptables", "-I", "DOCKER-USER", way, address, "-j", "ACCEPT")
-        # Since Docker 28 another machine's packets are dropped before they are routed.
-        apart.red.run("iptables", "-t", "raw", "-I", "PREROUTING", way, address, "-j", "ACCEPT")
-    yield
-    for way in ("-s", "-d"):
-        apart.red.run("iptables", "-D", "DOCKER-USER", way, address, "-j", "ACCEPT")
-        apart.red.run("iptables", "-t", "raw", "-D", "PREROUTING", way, address, "-j", "ACCEPT")
+    with ExitStack() as rules:
+        # Since Docker 28 another network's packets are dropped before they are routed, hence raw.
+        for table, chain in (("filter", "DOCKER-USER"), ("raw", "PREROUTING")):
+            for way in ("-s", "-d"):
+                rules.enter_context(apart.red.rule(table, chain, way, str(FRONT[11]), "-j", "ACCEPT"))
+        yield
 
 
 @fault(ground="apart", reddens=(f"{HERE}/no_bridge_and_no_router",), spares=(f"{HERE}/neither_way",))
@@ -97,17 +95,6 @@ def the_one_in_both_is_a_router(apart: Apart) -> Iterator[None]:
     run(["iptables", "-t", "nat", "-A", *rule])
     yield
     run(["iptables", "-t", "nat", "-D", *rule])
-
-
-@contextmanager
-def routed(lab: Lab, container: ContainerEndpoint, *way: str) -> Iterator[None]:
-    """While the block lasts, the container has a route of its own to the other network."""
-    run = lab.conversations.with_(container).run
-    run(["ip", "route", "add", str(BACK), *way])
-    try:
-        yield
-    finally:
-        run(["ip", "route", "del", str(BACK)])
 
 
 def test_neither_way(apart: Apart, lab_prober: Prober, proof: Proof) -> None:
@@ -145,7 +132,8 @@ def test_no_bridge_and_no_router(lab: Lab, apart: Apart, lab_prober: Prober, pro
     within = every([apart.olive, apart.amber], [at(apart.both)], WAYS)
     within += every([apart.both], [at(apart.violet)], WAYS)
     across = every([apart.olive, apart.amber], [at(apart.violet)], WAYS)
-    with routed(lab, apart.olive, "dev", "eth0"), routed(lab, apart.amber, "via", str(FRONT[20])):
+    away = str(BACK)
+    with routed(lab, apart.olive, away, "dev", "eth0"), routed(lab, apart.amber, away, "via", str(FRONT[20])):
         seen = lab_prober.sweep([*within, *across])
 
     proof.concludes(judge(all_of(within, reached()) | all_of(across, blocked()), seen))

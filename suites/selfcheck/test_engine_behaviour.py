@@ -17,5 +17,21 @@ def test_macvlan_networks_share_a_parent_since_27(release: str, does: bool) -> N
     assert str(found).endswith(f"so in {release} {'it does' if does else 'it does not'}")
 
 
+@pytest.mark.parametrize(
+    ("release", "does"),
+    [
+        ("20.10.24", False),
+        ("23.0.10", False),
+        ("23.0.11", True),
+        ("24.0.9", False),
+        ("25.0.4", False),
+        ("25.0.5", True),
+        ("26.0.0", True),
+    ],
+)
+def test_a_mended_hole_is_mended_in_older_lines_too(release: str, does: bool) -> None:
+    assert bool(expected(Behaviour.INTERNAL_DNS_KEPT_IN, Version.parse(release))) is does
+
+
 def test_every_behaviour_has_its_release() -> None:
     assert set(SINCE) == set(Behaviour)
