@@ -189,8 +189,10 @@ def test_a_route_is_no_way_out(lab: Lab, kept: Kept, lab_prober: Prober, proof: 
 def test_names_outside_are_not_asked_for(kept: Kept, lab_prober: Prober, proof: Proof) -> None:
     """Names of the network are answered; a question for another is never heard outside, as the open network's is.
 
-    safe  ‹safe→resolver›
-    clerk ‹clerk→resolver›
+        safe  ‹safe→resolver›
+        clerk ‹clerk→resolver›
+
+    Docker's own server passes them on from within the container, which has no way to the one outside.
     """
     known = every([kept.safe], [RESOLVER], [lookup("gold")])
     asked = every([kept.clerk], [RESOLVER], [lookup("clerk.example")])
@@ -208,9 +210,11 @@ def test_names_outside_are_not_asked_for(kept: Kept, lab_prober: Prober, proof: 
 def test_names_from_the_hosts_loopback(stub: Stub, lab_prober: Prober, proof: Proof) -> None:
     """A DNS server at the host's loopback answers an open network; an internal one only where Docker leaks.
 
-    blue lo 127.0.0.53, a DNS server
-    ├ inner, internal: shut ‹shut→resolver›
-    └ outer:           free ‹free→resolver›
+        blue lo 127.0.0.53, a DNS server
+        ├ inner, internal: shut ‹shut→resolver›
+        └ outer:           free ‹free→resolver›
+
+    Docker's own server asks such a server from the host, where the container's network does not matter.
     """
     kept_in = expected(Behaviour.INTERNAL_DNS_KEPT_IN, stub.host.version)
     proof.shows(str(kept_in))

@@ -125,9 +125,11 @@ def test_dropped_by_the_host(lab: Lab, apart: Apart, lab_prober: Prober, proof: 
 def test_no_bridge_and_no_router(lab: Lab, apart: Apart, lab_prober: Prober, proof: Proof) -> None:
     """The other network is not on the link of the container in both, and it is no way there either.
 
-    olive: 203.0.113.0/24 dev eth0           ‹olive→violet udp›
-    amber: 203.0.113.0/24 via 198.51.100.20  ‹amber→violet udp›
-    both                                     ‹both→violet udp›
+        olive: 203.0.113.0/24 dev eth0           ‹olive→violet udp›
+        amber: 203.0.113.0/24 via 198.51.100.20  ‹amber→violet udp›
+        both                                     ‹both→violet udp›
+
+    Whoever looks for the other network there gets no answer to ARP, or none to what was passed on.
     """
     within = every([apart.olive, apart.amber], [at(apart.both)], WAYS)
     within += every([apart.both], [at(apart.violet)], WAYS)
