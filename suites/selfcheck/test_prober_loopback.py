@@ -7,9 +7,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
+from threading import Thread
 
+import dns.message
+import dns.rrset
 import pytest
 
 from clusters import shell
@@ -152,6 +156,24 @@ def test_ping(prober: Prober, here: LocalAgent, address: str) -> None:
 def test_no_resolver_refuses(prober: Prober, here: LocalAgent) -> None:
     seen = one(prober, here, foreign("dns", "127.0.0.9"), lookup("web.example."))
     assert seen.outcome in (Outcome.REFUSED, Outcome.PROBE_BROKEN)
+
+
+def answer_once(server: socket, addresses: tuple[str, ...]) -> None:
+    """The next question asks for a name's IPv4 addresses: it has these."""
+    data, asker = server.recvfrom(65536)
+    reply = dns.message.make_response(dns.message.from_wire(data))
+    reply.answer.append(dns.rrset.from_text(reply.question[0].name, 30, "IN", "A", *addresses))
+    server.sendto(reply.to_wire(), asker)
+
+
+def test_the_addresses_of_a_name_stay_in_the_servers_order(prober: Prober, here: LocalAgent) -> None:
+    listed = ("192.0.2.9", "192.0.2.1", "192.0.2.5")
+    with socket(AF_INET, SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        Thread(target=answer_once, args=(server, listed), daemon=True).start()
+        asked = replace(lookup("web.example."), port=server.getsockname()[1])
+        seen = one(prober, here, foreign("dns", "127.0.0.1"), asked)
+    assert (seen.outcome, seen.answers) == (Outcome.REACHED, listed)
 
 
 def test_what_the_agent_cannot_ask_is_broken(prober: Prober, here: LocalAgent, port: int) -> None:
