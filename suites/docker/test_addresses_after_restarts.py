@@ -1,0 +1,143 @@
+"""Containers that are started again in another order have addresses of their own, and are reached at once.
+
+    red, a Docker host
+      docker0 ‹docker0› ─┬ first   ‹first before›  then ‹first after›
+                         ├ second  ‹second before›  then ‹second after›
+                         ├ third   ‹third before›  then ‹third after›
+                         └ asker   stays, and has talked to all three before
+
+It fails where two containers get one IP or MAC address, so that the bridge hands frames to the wrong one or to
+each in turn, and where those that stayed go on sending to whoever had an address before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import pytest
+
+from fixtures.engines.behaviour import Behaviour, expected
+from fixtures.faults.fault import fault
+from fixtures.probes.convergence import must_become
+from fixtures.probes.kernel import Link, look, look_at
+from fixtures.probes.plan import address_of, at, every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import ping, tcp, udp
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Cell, IPAddress
+from fixtures.workloads.containers import ContainerEndpoint
+from fixtures.workloads.docker_host import DockerHost
+from fixtures.workloads.lab import Lab
+from fixtures.workloads.lifetime import remove, start_again, stop
+from fixtures.workloads.together import together
+
+pytestmark = pytest.mark.claim("DKR-2")
+
+AT_ONCE = 1.0
+"""Seconds until all are reached again, on an engine whose probes are that quick."""
+
+
+@dataclass
+class Street:
+    """A Docker host and one container that stays; `given` are MAC addresses that others are told to have."""
+
+    lab: Lab
+    red: DockerHost
+    asker: ContainerEndpoint
+    given: dict[str, str] = field(default_factory=dict)
+
+    def container(self, name: str) -> ContainerEndpoint:
+        """A container on docker0."""
+        return self.red.container(name, mac_address=self.given.get(name))
+
+    def asked(self, trio: Sequence[ContainerEndpoint]) -> tuple[Cell, ...]:
+        """Each of the three, asked by those who stay."""
+        patience = self.lab.engine.patience
+        ways = [tcp(8080, timeout=patience), udp(8080, timeout=patience), ping(timeout=patience)]
+        return every([self.red.endpoint, self.asker], [at(one) for one in trio], ways)
+
+    def links(self, trio: Sequence[ContainerEndpoint]) -> list[Link]:
+        """The link of each."""
+        kernels = look_at(self.lab.conversations, trio)
+        return [kernels[one.name].link("eth0") for one in trio]
+
+
+@pytest.fixture(scope="module")
+def street(lab: Lab) -> Street:
+    """A Docker host, and the container that stays."""
+    red = lab.host("red")
+    return Street(lab, red, red.container("asker"))
+
+
+@pytest.fixture
+def trio(street: Street) -> Iterator[list[ContainerEndpoint]]:
+    """Three containers; the check may put others in their place."""
+    made = list(together(*(partial(street.container, name) for name in ("first", "second", "third"))))
+    yield made
+    remove(street.lab, *made)
+
+
+@fault(ground="street", reddens=("docker/addresses_after_restarts/started_in_another_order",))
+def one_mac_for_two(street: Street) -> Iterator[None]:
+    """Two containers are started with the same --mac-address."""
+    street.given = dict.fromkeys(("second", "third"), "02:42:c0:00:02:99")
+    yield
+    street.given = {}
+
+
+@fault(ground="street", reddens=("docker/addresses_after_restarts/started_in_another_order",))
+def stale_neighbour(street: Street) -> Iterator[None]:
+    """The host holds on to the hardware address of one who had an IP address before."""
+    entry = (str(address_of(street.asker) + 1), "dev", "docker0")
+    street.red.run("ip", "neigh", "replace", *entry, "lladdr", "02:42:c0:00:02:98", "nud", "permanent")
+    yield
+    street.red.run("ip", "neigh", "del", *entry)
+
+
+def test_started_in_another_order(
+    street: Street, trio: list[ContainerEndpoint], lab_prober: Prober, proof: Proof
+) -> None:
+    """Three are stopped and started, the second first: all IP and MAC addresses differ, all are reached in 1 s."""
+    cells, links = street.asked(trio), street.links(trio)
+    proof.draws({"docker0": street.red.docker0})
+    proof.draws({f"{one.name} before": _ends(link) for one, link in zip(trio, links, strict=True)})
+    proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
+
+    stop(street.lab, *trio)
+    trio[:] = [start_again(street.lab, one) for one in (*trio[1:], trio[0])]
+    settled = must_become(lab_prober, all_of(street.asked(trio), reached()))
+
+    links = street.links([*trio, street.asker])
+    proof.draws({f"{one.name} after": _ends(link) for one, link in zip(trio, links, strict=False)})
+    proof.fact("each has a MAC address of its own", len({it.mac for it in links}) == 4, [it.mac for it in links])
+    addresses = [own for link in links for own in link.addresses]
+    proof.fact("each has an IP address of its own", len(set(addresses)) == len(links), list(map(str, addresses)))
+    _of_its_release(street, links, proof)
+    proof.concludes(settled.judgement)
+    bar = max(AT_ONCE, street.lab.engine.patience)
+    proof.fact(f"all are reached within {bar:g} s", settled.took <= bar, f"{settled.took:.2f} s")
+    known = {it.address: it.mac for it in look(street.lab.conversations.with_(street.red.endpoint)).neighbours}
+    believed = [known.get(address_of(one)) for one in trio]
+    proof.fact("the host knows each by its address of now", believed == [it.mac for it in links[:3]], believed)
+
+
+def _of_its_release(street: Street, links: Sequence[Link], proof: Proof) -> None:
+    """Whether the MAC addresses are made from the IP addresses depends on the release."""
+    random = expected(Behaviour.MAC_RANDOM, street.red.version)
+    made = [link.mac == _made_from(link.addresses[0].ip) for link in links]
+    claim = "MAC addresses are random" if random else "MAC addresses are made from IP addresses"
+    proof.shows(str(random))
+    proof.fact(claim, not any(made) if random else all(made), [_ends(link) for link in links])
+
+
+def _ends(link: Link) -> str:
+    return f"{', '.join(map(str, link.addresses))} {link.mac}"
+
+
+def _made_from(address: IPAddress) -> str:
+    """The MAC address that releases before 28 give a container of that IP address."""
+    return f"02:42:{address.packed.hex(':')}"
