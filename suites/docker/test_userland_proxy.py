@@ -110,11 +110,9 @@ def _with_containers(lab: Lab, host: DockerHost, outside: Machine) -> Quay:
     spares=("docker/userland_proxy/by_the_kernel_alone",),
 )
 def proxy_shut_off(quays: dict[str, Quay]) -> Iterator[None]:
-    """Both hosts' firewalls take nothing in from docker0, as one does that forgets the proxy."""
-    with (
-        quays["red"].host.rule("filter", "INPUT", "-i", "docker0", "-j", "DROP"),
-        quays["blue"].host.rule("filter", "INPUT", "-i", "docker0", "-j", "DROP"),
-    ):
+    """Both hosts' firewalls take in nothing new from docker0, as one does that forgets the proxy."""
+    new = ("filter", "INPUT", "-i", "docker0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+    with quays["red"].host.rule(*new), quays["blue"].host.rule(*new):
         yield
 
 
