@@ -54,8 +54,9 @@ class Joined:
 
     def join(self, name: str, target: ContainerEndpoint, port: int) -> ContainerEndpoint:
         """One more container, in the namespace of `target`, that answers on that port."""
+        known = target.addresses if self.mode.startswith("container:") else ()
         mode = self.mode.format(target.container)
-        return self.red.container(name, mode, tcp=[port], udp=[port], known=target.addresses)
+        return self.red.container(name, mode, tcp=[port], udp=[port], known=known)
 
     def ways(self, port: int) -> list[Probe]:
         """By TCP and UDP to that port."""
@@ -82,11 +83,20 @@ def pair(joined: Joined) -> Iterator[Joined]:
     remove(joined.lab, made.joiner, made.target)
 
 
-@fault(ground="joined", reddens=("docker/container_mode/*",))
-def joins_the_host(joined: Joined) -> Iterator[None]:
-    """Whoever should join the target's namespace is in the host's."""
+@fault(
+    ground="joined",
+    reddens=(
+        "docker/container_mode/one_namespace",
+        "docker/container_mode/by_localhost",
+        "docker/container_mode/one_port_space",
+        "docker/container_mode/left_behind_by_a_restart",
+    ),
+    spares=("docker/container_mode/apart_from_the_host_and_others",),
+)
+def joins_nobody(joined: Joined) -> Iterator[None]:
+    """Whoever should join the target's namespace is on docker0, with a stack of its own."""
     remove(joined.lab, joined.joiner)
-    joined.mode = "host"
+    joined.mode = "bridge"
     joined.joiner = joined.join("joiner", joined.target, JOINER)
     yield
     remove(joined.lab, joined.joiner)

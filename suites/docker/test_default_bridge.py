@@ -76,11 +76,12 @@ def bridged(lab: Lab) -> Bridged:
 
 @fault(
     ground="bridged",
-    reddens=("docker/default_bridge/*",),
+    reddens=("docker/default_bridge/a_stack_of_its_own", "docker/default_bridge/each_other_by_ip"),
+    spares=("docker/default_bridge/the_host_and_its_containers", "docker/default_bridge/outside_by_masquerade"),
 )
 def unplugged(bridged: Bridged) -> Iterator[None]:
-    """The port of one container is taken out of docker0."""
-    port = bridged.port(bridged.one)
+    """The port of one container, which only the other asks, is taken out of docker0."""
+    port = bridged.port(bridged.two)
     bridged.red.configure(f"link set {port} nomaster")
     yield
     bridged.red.configure(f"link set {port} master docker0")

@@ -43,8 +43,8 @@ from fixtures.workloads.together import together
 
 pytestmark = pytest.mark.claim("DKR-1")
 
-GUEST, RIVAL = 8081, 8082
-"""Where the two containers in mode host listen: the host's own agent has 8080."""
+AGENT, GUEST, RIVAL = 8080, 8081, 8082
+"""Where the host itself listens, and the two containers in mode host."""
 
 
 @dataclass
@@ -82,7 +82,15 @@ def hosted(lab: Lab) -> Hosted:
     return Hosted(lab, red, outside, guest, rival, inner)
 
 
-@fault(ground="hosted", reddens=("docker/host_mode/*",))
+@fault(
+    ground="hosted",
+    reddens=(
+        "docker/host_mode/the_hosts_own_network",
+        "docker/host_mode/reached_at_the_host_without_translation",
+        "docker/host_mode/leaves_as_the_host",
+    ),
+    spares=("docker/host_mode/one_port_space",),
+)
 def published_instead(hosted: Hosted) -> Iterator[None]:
     """The container is on docker0 with its port published, instead of in mode host."""
     remove(hosted.lab, hosted.guest)
@@ -91,6 +99,20 @@ def published_instead(hosted: Hosted) -> Iterator[None]:
     yield
     remove(hosted.lab, hosted.guest)
     hosted.guest = in_host_mode(hosted.red, "guest", GUEST)
+
+
+@fault(
+    ground="hosted",
+    reddens=("docker/host_mode/one_port_space",),
+    spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/reached_at_the_host_without_translation"),
+)
+def rival_apart(hosted: Hosted) -> Iterator[None]:
+    """The other container in mode host is on docker0 instead, with ports of its own."""
+    remove(hosted.lab, hosted.rival)
+    hosted.rival = hosted.red.container("rival", tcp=[RIVAL], udp=[RIVAL])
+    yield
+    remove(hosted.lab, hosted.rival)
+    hosted.rival = in_host_mode(hosted.red, "rival", RIVAL)
 
 
 @fault(
@@ -157,15 +179,15 @@ def test_leaves_as_the_host(hosted: Hosted, lab_prober: Prober, proof: Proof) ->
 
 @pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.UDP])
 def test_one_port_space(hosted: Hosted, proof: Proof, protocol: Protocol) -> None:
-    """A port that one container in mode host has is refused to the other, and free on docker0."""
+    """A port that the host or one container in mode host has is refused to the other, and free on docker0."""
     conversations = hosted.lab.conversations
 
     here = refusal(conversations, hosted.rival, protocol, GUEST)
-    back = refusal(conversations, hosted.guest, protocol, RIVAL)
+    hosts = refusal(conversations, hosted.rival, protocol, AGENT)
     elsewhere = refusal(conversations, hosted.inner, protocol, RIVAL)
 
     proof.fact(f"{GUEST}/{protocol} of guest is refused to rival", "EADDRINUSE" in here, here or "it listens")
-    proof.fact(f"{RIVAL}/{protocol} of rival is refused to guest", "EADDRINUSE" in back, back or "it listens")
+    proof.fact(f"{AGENT}/{protocol} of the host is refused to rival", "EADDRINUSE" in hosts, hosts or "it listens")
     proof.fact(f"{RIVAL}/{protocol} is free on docker0", not elsewhere, elsewhere or "it listens")
 
 

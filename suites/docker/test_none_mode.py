@@ -81,7 +81,11 @@ def hermitage(lab: Lab) -> Hermitage:
     return Hermitage(lab, red, inner, hermit)
 
 
-@fault(ground="hermitage", reddens=("docker/none_mode/*",))
+@fault(
+    ground="hermitage",
+    reddens=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
+    spares=("docker/none_mode/answers_itself",),
+)
 def on_a_bridge(hermitage: Hermitage) -> Iterator[None]:
     """The container is on docker0, instead of in mode none."""
     remove(hermitage.lab, hermitage.hermit)
@@ -102,12 +106,24 @@ def given_link_deaf(hermitage: Hermitage) -> Iterator[None]:
         yield
 
 
-def test_lo_alone(hermitage: Hermitage, lab_prober: Prober, proof: Proof) -> None:
-    """Own namespace, lo with 127.0.0.1 and no other link, no route; it answers itself by 127.0.0.1."""
+@fault(
+    ground="hermitage",
+    reddens=("docker/none_mode/answers_itself",),
+    spares=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
+)
+def without_lo(hermitage: Hermitage) -> Iterator[None]:
+    """The container's lo is down."""
+    inside = ["nsenter", "--target", str(hermitage.hermit.pid), "--net", "ip", "link", "set", "lo"]
+    hermitage.red.as_root(*inside, "down")
+    yield
+    hermitage.red.as_root(*inside, "up")
+
+
+def test_lo_alone(hermitage: Hermitage, proof: Proof) -> None:
+    """Own namespace; lo with 127.0.0.1, and no other link; no route."""
     lab, hermit, inner = hermitage.lab, hermitage.hermit, hermitage.inner
     kernel = look(lab.conversations.with_(hermit))
     spaces = {it.name: namespace(lab.conversations.with_(it)) for it in (hermitage.red.endpoint, inner, hermit)}
-    itself = every([hermit], [localhost(hermit)], hermitage.ways)
 
     proof.draws({"hermit namespace": spaces["hermit"], "inner namespace": spaces["inner"]})
     proof.draws({"docker0": hermitage.red.docker0})
@@ -117,7 +133,13 @@ def test_lo_alone(hermitage: Hermitage, lab_prober: Prober, proof: Proof) -> Non
     proof.fact("its one address is 127.0.0.1", known == ["127.0.0.1/8"], ", ".join(known))
     proof.fact("it has no route", not kernel.routes, ", ".join(map(str, kernel.routes)) or "none")
     proof.fact("Docker gave it no address", not hermit.addresses, hermit.addresses or "none")
-    proof.concludes(judge(all_of(itself, reached()), lab_prober.sweep(itself)))
+
+
+def test_answers_itself(hermitage: Hermitage, lab_prober: Prober, proof: Proof) -> None:
+    """By TCP, UDP and ICMP it reaches itself at 127.0.0.1."""
+    cells = every([hermitage.hermit], [localhost(hermitage.hermit)], hermitage.ways)
+
+    proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
 
 
 def test_until_it_is_given_a_link(hermitage: Hermitage, lab_prober: Prober, proof: Proof) -> None:
