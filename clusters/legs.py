@@ -20,6 +20,7 @@ SUITES = {
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
 WITHOUT_CLUSTER = {
+    "linux": "what the kernel gives: namespaces, veth, bridges, the order of the hooks",
     "docker": "Docker's network modes on one host: host, bridge, container, none",
     "macvlan-vlan": "macvlan networks on 802.1Q sub-interfaces, across two Docker hosts and a switch",
     "overlay": "networks between two Docker hosts: swarm's overlay, and flannel with etcd",
