@@ -25,8 +25,6 @@ WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 BEYOND_FAULTS = {
     "kubernetes/cni_makes_nodes_ready/before": "it judges the record of the bring-up; no later fault changes that",
     "kubernetes/containers_of_a_pod/one_namespace": "a process cannot be put into another pod while it runs",
-    "docker/engine/a_vlan_joins_what_is_in_it_and_nothing_else": "its faults come with its suite",
-    "docker/engine/frames_carry_their_vlan_on_the_trunk": "its faults come with its suite",
 }
 """Checks that no fault on a standing cluster or lab can reach, each with the reason."""
 
