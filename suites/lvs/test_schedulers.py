@@ -1,0 +1,209 @@
+"""Each scheduler chooses among real servers as its name says, to the very number.
+
+    client 192.0.2.200 to 206 ──→ director ──NAT──→ one, two, three 192.0.2.11 to 13
+
+    192.0.2.131  round robin                         answered by ‹rr›
+    192.0.2.132  weighted round robin, 3 : 2 : 1     answered by ‹wrr›
+    192.0.2.133  least connections                   opened in turn at ‹lc›
+    192.0.2.134  source hash                         servers by client ‹sh›
+
+Requests are many at once, and who answered each is known by name: shares are equal or they are not. Fails where a
+scheduler or a weight is another than was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+import pytest
+
+from fixtures.faults.fault import fault
+from fixtures.probes.held import held
+from fixtures.probes.plan import every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import tcp, udp
+from fixtures.proof import Proof
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Cell, Protocol
+from fixtures.verdicts.spread import shares
+from fixtures.workloads.farm import CLIENT, Farm
+from fixtures.workloads.inside import routed
+from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
+
+pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
+
+SERVICES = {
+    Scheduler.ROUND_ROBIN: (IPv4Address("192.0.2.131"), (1, 1, 1)),
+    Scheduler.WEIGHTED: (IPv4Address("192.0.2.132"), (3, 2, 1)),
+    Scheduler.LEAST_CONNECTIONS: (IPv4Address("192.0.2.133"), (1,)),
+    Scheduler.SOURCE_HASH: (IPv4Address("192.0.2.134"), (1, 1, 1)),
+}
+"""The virtual server of each scheduler: its address, and the weights of `one`, `two` and `three` (at first)."""
+CLIENTS = [CLIENT + number for number in range(1, 7)]
+"""More addresses of the client, each a client of its own to the director."""
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """The farm with a virtual server for each scheduler, by NAT, with ways back."""
+
+    farm: Farm
+    services: Mapping[Scheduler, VirtualServer]
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a probe should wait."""
+        return self.farm.lab.engine.patience
+
+    def cells(self, scheduler: Scheduler, times: int) -> tuple[Cell, ...]:
+        """The client asks so many times by TCP, and so many times by UDP."""
+        ways = [way(PORT, timeout=self.patience) for way in (tcp, udp)]
+        return every([self.farm.client.endpoint], [self.services[scheduler].destination], ways * times)
+
+    def opened(self, count: int, stack: ExitStack) -> tuple[str, ...]:
+        """The client opens connections to the service by least connections, held by `stack`: to whom each went."""
+        service = self.services[Scheduler.LEAST_CONNECTIONS]
+        connections = held(
+            self.farm.client.endpoint, service.destination, PORT, count, patience=self.patience * count
+        )
+        return stack.enter_context(connections).answered_by()
+
+
+@pytest.fixture(scope="module")
+def scheduled(farm: Farm) -> Iterator[Scheduled]:
+    """The virtual servers, ways back, and more addresses of the client."""
+    with ExitStack() as stack:
+        services = {
+            scheduler: stack.enter_context(
+                virtual_server(farm.director, address, farm.servers, Forwarding.NAT, scheduler, weights)
+            )
+            for scheduler, (address, weights) in SERVICES.items()
+        }
+        stack.enter_context(farm.way_back())
+        farm.client.configure(*(f"address add {address}/32 dev eth0" for address in CLIENTS))
+        yield Scheduled(farm, services)
+        farm.client.configure(*(f"address delete {address}/32 dev eth0" for address in CLIENTS))
+
+
+@fault(
+    ground="scheduled",
+    reddens=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
+    spares=("lvs/schedulers/weighted", "lvs/schedulers/source_hash"),
+)
+def by_source_hash_instead(scheduled: Scheduled) -> Iterator[None]:
+    """The service with round robin chooses by source hash."""
+    service = scheduled.services[Scheduler.ROUND_ROBIN]
+    service.schedule(Scheduler.SOURCE_HASH)
+    yield
+    service.schedule(Scheduler.ROUND_ROBIN)
+
+
+@fault(ground="scheduled", reddens=("lvs/schedulers/weighted",), spares=("lvs/schedulers/round_robin",))
+def a_weight_is_wrong(scheduled: Scheduled) -> Iterator[None]:
+    """The real server `three` has weight 2 instead of 1 in the service with weighted round robin."""
+    service = scheduled.services[Scheduler.WEIGHTED]
+    service.weigh(scheduled.farm.three, 2)
+    yield
+    service.weigh(scheduled.farm.three, 1)
+
+
+@fault(
+    ground="scheduled",
+    reddens=("lvs/schedulers/least_connections", "lvs/schedulers/source_hash"),
+    spares=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
+)
+def by_round_robin_instead(scheduled: Scheduled) -> Iterator[None]:
+    """The services with least connections and with source hash choose by round robin."""
+    wrong = (Scheduler.LEAST_CONNECTIONS, Scheduler.SOURCE_HASH)
+    for scheduler in wrong:
+        scheduled.services[scheduler].schedule(Scheduler.ROUND_ROBIN)
+    yield
+    for scheduler in wrong:
+        scheduled.services[scheduler].schedule(scheduler)
+
+
+def test_round_robin(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
+    """24 requests by TCP and 24 by UDP at once: each real server answers 8 of either."""
+    cells = scheduled.cells(Scheduler.ROUND_ROBIN, 24)
+
+    sweep = lab_prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached()), sweep))
+    by_way = {
+        way: shares(one for one in sweep if one.cell.probe.protocol is way) for way in (Protocol.TCP, Protocol.UDP)
+    }
+    proof.draws({"rr": shares(sweep)})
+    equal = {"one": 8, "two": 8, "three": 8}
+    proof.fact(
+        "each real server answers 8 by TCP and 8 by UDP", all(it == equal for it in by_way.values()), by_way
+    )
+
+
+def test_weighted(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
+    """Weights 3, 2 and 1: of 24 requests by TCP and 24 by UDP they answer 24, 16 and 8."""
+    cells = scheduled.cells(Scheduler.WEIGHTED, 24)
+
+    sweep = lab_prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached()), sweep))
+    proof.draws({"wrr": shares(sweep)})
+    wanted = {"one": 24, "two": 16, "three": 8}
+    proof.fact("answers are as the weights", shares(sweep) == wanted, shares(sweep))
+
+
+def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
+    """Connections held open: a real server that joins gets every new one until it has as many as the others."""
+    farm, service = scheduled.farm, scheduled.services[Scheduler.LEAST_CONNECTIONS]
+    with ExitStack() as stack:
+        alone = scheduled.opened(3, stack)
+        with service.joined(farm.two):
+            second = scheduled.opened(3, stack)
+            with service.joined(farm.three):
+                third = scheduled.opened(3, stack)
+                level = scheduled.opened(3, stack)
+                counted = service.active()
+
+    proof.draws({"lc": ", ".join([*alone, *second, *third, *level])})
+    proof.fact("one is alone", alone == ("one",) * 3, alone)
+    proof.fact("two joins, and gets the next three", second == ("two",) * 3, second)
+    proof.fact("three joins, and gets the next three", third == ("three",) * 3, third)
+    proof.fact("all are level, and get one each", set(level) == {"one", "two", "three"}, level)
+    proof.fact("the director counts four at each", counted == {"one": 4, "two": 4, "three": 4}, counted)
+
+
+def test_source_hash(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
+    """Six client addresses, 8 requests from each: each has one real server for all, and not all have the same."""
+    farm, service = scheduled.farm, scheduled.services[Scheduler.SOURCE_HASH]
+    servers: dict[str, set[str]] = {}
+    for address in CLIENTS:
+        cells = scheduled.cells(Scheduler.SOURCE_HASH, 4)
+        with routed(
+            farm.lab.conversations, farm.client.endpoint, str(service.address), "dev", "eth0", "src", str(address)
+        ):
+            sweep = lab_prober.sweep(cells)
+        proof.concludes(judge(all_of(cells, reached(seen_as=[address])), sweep))
+        servers[str(address)] = set(shares(sweep))
+
+    proof.draws({"sh": ", ".join("/".join(sorted(who)) for who in servers.values())})
+    proof.fact("each client has one real server", all(len(who) == 1 for who in servers.values()), servers)
+    proof.fact("not all have the same", len(set.union(*servers.values())) > 1, servers)
+
+
+def test_quiesced(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
+    """Weight 0: `two` gets no new connection, the others all of them in equal parts; one that it had goes on."""
+    farm, service = scheduled.farm, scheduled.services[Scheduler.ROUND_ROBIN]
+    cells = scheduled.cells(Scheduler.ROUND_ROBIN, 12)
+
+    with held(farm.client.endpoint, service.destination, PORT, 3, patience=3 * scheduled.patience) as connections:
+        before = connections.answered_by()
+        with service.quiesced(farm.two):
+            sweep = lab_prober.sweep(cells)
+            after = connections.answered_by()
+
+    proof.concludes(judge(all_of(cells, reached()), sweep))
+    proof.fact("the others answer 12 each", shares(sweep) == {"one": 12, "three": 12}, shares(sweep))
+    proof.fact("connections from before go on", set(before) == {"one", "two", "three"} and after == before, after)
