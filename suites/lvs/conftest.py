@@ -21,7 +21,9 @@ NEEDED = (Capability.IPVS, Capability.IPIP, Capability.IPSET, Capability.CONNTRA
 
 
 @pytest.fixture(scope="package")
-def standing_farm(request: pytest.FixtureRequest, engines: Engines, collectors: list[Collector]) -> Iterator[Farm]:
+def standing_farm(
+    request: pytest.FixtureRequest, engines: Engines, collectors: list[Collector], run: Run
+) -> Iterator[Farm]:
     """A client, a director and three real servers, joined by a switch; no virtual server yet."""
     with shown(request.config):
         engine = engines.having(*NEEDED)

@@ -95,7 +95,6 @@ def two_is_translated_to(direct: Direct) -> Iterator[None]:
 @fault(
     ground="direct",
     reddens=("lvs/direct_routing/servers_do_not_answer_for_it",),
-    spares=("lvs/direct_routing/servers_do_not_ask_with_it",),
 )
 def one_answers_for_it(direct: Direct) -> Iterator[None]:
     """The real server `one` answers ARP for any address that it has on any link (arp_ignore=0)."""
@@ -164,7 +163,7 @@ def test_servers_do_not_answer_for_it(direct: Direct, lab_prober: Prober, proof:
     """The director gives the address up: the real servers have it, and none answers ARP for it (arp_ignore=1)."""
     farm, cells = direct.farm, direct.cells()
     own = every([farm.client.endpoint], [at(server.endpoint) for server in farm.servers], [cells[0].probe])
-    before = lab_prober.sweep(cells)
+    before = lab_prober.sweep(direct.cells(3))
 
     with direct.service.given_up():
         farm.client.run("ip", "neigh", "flush", "to", str(VIRTUAL))

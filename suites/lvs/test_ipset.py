@@ -121,15 +121,11 @@ def the_set_lacks_a_member(filtered: Filtered) -> Iterator[None]:
 
 def test_same_verdict(filtered: Filtered, lab_prober: Prober, proof: Proof) -> None:
     """The last of 10 000 addresses is refused, one that is none of them answered, by the list as by the set."""
-    judgements = []
     for chain in (LIST, SET):
         with filtered.through(chain):
-            judgements += [
-                filtered.asked(lab_prober, MEMBER, refused()),
-                filtered.asked(lab_prober, CLIENT, reached(seen_as=[CLIENT])),
-            ]
-
-    proof.concludes(*judgements)
+            member = filtered.asked(lab_prober, MEMBER, refused())
+            other = filtered.asked(lab_prober, CLIENT, reached(seen_as=[CLIENT]))
+        proof.concludes(member, other)
 
 
 def test_lookup_or_walk(filtered: Filtered, proof: Proof) -> None:
