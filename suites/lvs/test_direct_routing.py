@@ -95,9 +95,13 @@ def two_is_translated_to(direct: Direct) -> Iterator[None]:
 @fault(
     ground="direct",
     reddens=("lvs/direct_routing/servers_do_not_answer_for_it",),
+    spares=("lvs/direct_routing/only_the_card_is_rewritten",),
 )
 def one_answers_for_it(direct: Direct) -> Iterator[None]:
     """The real server `one` answers ARP for any address that it has on any link (arp_ignore=0)."""
+    card = direct.farm.director.ip("link", "show", "dev", "eth0")[0]["address"]
+    # Who is quicker would else decide; a client that knows the director asks nobody else.
+    direct.farm.client.configure(f"neigh replace {VIRTUAL} lladdr {card} dev eth0 nud reachable")
     with direct.farm.lab.setting(direct.farm.one, "net.ipv4.conf.all.arp_ignore", "0"):
         yield
 

@@ -8,13 +8,14 @@
     UDP ‹client→vip udp›
     answered by ‹shares›
 
-Fails where a real server sends replies past the director, where requests are not handed out in turn, and where
-something else than IPVS translates.
+Fails where a packet takes another way than by the director alone, where requests are not handed out in turn, and
+where something else than IPVS translates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -31,7 +32,7 @@ from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.spread import shares
-from fixtures.workloads.farm import CLIENT, CLIENTS, DIRECTOR, Farm
+from fixtures.workloads.farm import CLIENT, Farm
 from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs", "conntrack"), pytest.mark.claim("LVS-5")]
@@ -60,12 +61,25 @@ def nat(farm: Farm) -> Iterator[Nat]:
         farm.director.run(iptables, "-D", *TRACKED)
 
 
-@fault(ground="nat", reddens=("lvs/nat/answers_in_turn", "lvs/nat/both_ways_are_rewritten"))
-def two_without_way_back(nat: Nat) -> Iterator[None]:
-    """The real server `two` sends its replies straight to the client."""
-    nat.farm.two.configure(f"route delete {CLIENTS} via {DIRECTOR}")
-    yield
-    nat.farm.two.configure(f"route add {CLIENTS} via {DIRECTOR}")
+@fault(
+    ground="nat",
+    reddens=("lvs/nat/both_ways_are_rewritten",),
+    spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_on"),
+)
+def two_is_reached_by_one(nat: Nat) -> Iterator[None]:
+    """What the director has for `two` goes by `one`, which forwards it."""
+    one, two = nat.farm.one, nat.farm.two
+    detour = f"{address_of(two.endpoint)}/32 via {address_of(one.endpoint)}"
+    with ExitStack() as settings:
+        for key, value in (
+            ("ip_forward", "1"),
+            ("conf.all.send_redirects", "0"),
+            ("conf.eth0.send_redirects", "0"),
+        ):
+            settings.enter_context(nat.farm.lab.setting(one, f"net.ipv4.{key}", value))
+        nat.farm.director.configure(f"route add {detour}")
+        yield
+        nat.farm.director.configure(f"route delete {detour}")
 
 
 @fault(ground="nat", reddens=("lvs/nat/answers_in_turn",), spares=("lvs/nat/both_ways_are_rewritten",))

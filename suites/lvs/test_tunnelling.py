@@ -7,8 +7,9 @@
     TCP ‹client→vip tcp›
     UDP ‹client→vip udp›
 
-The outer packet has addresses of its own, so that a real server may be anywhere. Fails where a tunnel is down,
-where the wire carries anything else than IPIP, and where nobody tells the client that its packets no longer fit.
+The outer packet has addresses of its own, so that a real server may be anywhere. Fails where a tunnel loses
+packets, where the wire carries anything else than IPIP, and where nobody tells the client that packets no longer
+fit.
 """
 
 from __future__ import annotations
@@ -73,12 +74,14 @@ def tunnelled(farm: Farm) -> Iterator[Tunnelled]:
 @fault(
     ground="tunnelled",
     reddens=("lvs/tunnelling/answers_in_turn", "lvs/tunnelling/one_packet_in_another"),
+    spares=("lvs/tunnelling/what_no_longer_fits",),
 )
-def the_tunnel_of_two_is_down(tunnelled: Tunnelled) -> Iterator[None]:
-    """The tunnel's end on the real server `two` is down."""
-    tunnelled.farm.two.configure("link set dev ipip0 down")
+def the_tunnel_of_two_loses_tcp(tunnelled: Tunnelled) -> Iterator[None]:
+    """What comes out of the tunnel of `two` is dropped where it is TCP."""
+    iptables, rule = tunnelled.farm.lab.engine.iptables, ("INPUT", "-i", "ipip0", "-p", "tcp", "-j", "DROP")
+    tunnelled.farm.two.run(iptables, "-A", *rule)
     yield
-    tunnelled.farm.two.configure("link set dev ipip0 up")
+    tunnelled.farm.two.run(iptables, "-D", *rule)
 
 
 @fault(
