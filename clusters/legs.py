@@ -24,6 +24,7 @@ WITHOUT_CLUSTER = {
     "docker": "Docker's network modes on one host: host, bridge, container, none",
     "macvlan-vlan": "macvlan networks on 802.1Q sub-interfaces, across two Docker hosts and a switch",
     "overlay": "networks between two Docker hosts: swarm's overlay, and flannel with etcd",
+    "lvs": "Linux Virtual Server by hand: NAT, direct routing, tunnelling, schedulers",
 }
 """The suites that need no cluster, each in the folder of its name (with underscores), and what each is about."""
 DOCKERLESS = "dockerless"

@@ -95,9 +95,8 @@ def without_address(home: Home) -> Iterator[None]:
 @fault(ground="home", reddens=(FORWARDS,), spares=(ANSWERS, SWITCHES, ENSLAVED), named="outside")
 def host_not_forwarding(home: Home) -> Iterator[None]:
     """The host does not forward."""
-    home.lab.within(home.host, "sysctl", "-qw", "net.ipv4.ip_forward=0")
-    yield
-    home.lab.within(home.host, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    with home.lab.setting(home.host, "net.ipv4.ip_forward", "0"):
+        yield
 
 
 @fault(ground="home", reddens=(SWITCHES,), spares=(ANSWERS, FORWARDS), named="blue")

@@ -58,9 +58,8 @@ def way(lab: Lab) -> Routed:
 )
 def not_forwarding(way: Routed) -> Iterator[None]:
     """The router does not forward."""
-    way.lab.within(way.router, "sysctl", "-qw", "net.ipv4.ip_forward=0")
-    yield
-    way.lab.within(way.router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    with way.lab.setting(way.router, "net.ipv4.ip_forward", "0"):
+        yield
 
 
 @fault(
