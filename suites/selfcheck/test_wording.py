@@ -1,0 +1,33 @@
+"""What a check has seen reads as words in reports, without the signs of the language that measured it."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface
+
+import pytest
+
+from fixtures.verdicts.observation import Protocol
+from fixtures.verdicts.wording import plain
+
+WORDS: list[tuple[object, str]] = [
+    ("as it is", "as it is"),
+    ("", "nothing"),
+    (None, "nothing"),
+    ((), "nothing"),
+    ({}, "nothing"),
+    (0, "0"),
+    (["lo", "eth0"], "lo, eth0"),
+    ({"eth1", "eth0"}, "eth0, eth1"),
+    ({"red": 1, "blue": 2}, "red: 1, blue: 2"),
+    ((ip_address("10.0.0.1"), 80), "10.0.0.1:80"),
+    ((ip_address("2001:db8::1"), 80), "[2001:db8::1]:80"),
+    ((ip_interface("10.0.0.1/24"),), "10.0.0.1/24"),
+    ([["eth0", "lo"], ["eth0"]], "eth0, lo; eth0"),
+    ({"red": ["eth0", "lo"], "blue": []}, "red: eth0, lo; blue: nothing"),
+    ([(Protocol.TCP, 8080), (Protocol.UDP, 53)], "tcp, 8080; udp, 53"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), WORDS)
+def test_values_as_words(value: object, words: str) -> None:
+    assert plain(value) == words
