@@ -21,16 +21,20 @@ class Source(StrEnum):
     SOURCE = "source"
 
 
+GIVEN = "given"
+"""The origin of an image that the user named."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where one image came from, for the report.
 
-    `image` is the name it is used under, `source` says registry or source, `detail` is the reference with its
-    digest, or the modules with their versions that it was compiled from.
+    `image` is the name it is used under, `source` says registry, source or given, `detail` is the reference with
+    its digest, or the modules with their versions that it was compiled from.
     """
 
     image: str
-    source: Source
+    source: str
     detail: str
 
 
