@@ -14,6 +14,7 @@ from fixtures.report.record import Collector
 from fixtures.report.recorder import Run
 from fixtures.showing import shown
 from fixtures.workloads.farm import Farm, stood_up
+from fixtures.workloads.hand import Hands
 from fixtures.workloads.lab import Lab
 
 NEEDED = (Capability.IPVS, Capability.IPIP, Capability.IPSET, Capability.CONNTRACK)
@@ -22,12 +23,12 @@ NEEDED = (Capability.IPVS, Capability.IPIP, Capability.IPSET, Capability.CONNTRA
 
 @pytest.fixture(scope="package")
 def standing_farm(
-    request: pytest.FixtureRequest, engines: Engines, collectors: list[Collector], run: Run
+    request: pytest.FixtureRequest, engines: Engines, hands: Hands, collectors: list[Collector], run: Run
 ) -> Iterator[Farm]:
     """A client, a director and three real servers, joined by a switch; no virtual server yet."""
     with shown(request.config):
         engine = engines.having(*NEEDED)
-    with standing(request.config, engine, collectors, run) as lab:
+    with standing(request.config, engine, hands, collectors, run) as lab:
         yield stood_up(lab)
 
 
