@@ -13,7 +13,7 @@ from clusters.capabilities import Capability
 from clusters.labels import RunId
 from fixtures.engines import place
 from fixtures.engines.choice import Offer, first_able
-from fixtures.engines.version import Version
+from fixtures.engines.version import Version, told
 from fixtures.verdicts.verdict import NotSupportedHere
 
 
@@ -80,6 +80,12 @@ def test_zeros_at_the_end_do_not_count(numbers: list[int]) -> None:
 def test_no_release_is_refused() -> None:
     with pytest.raises(ValueError, match="latest"):
         Version.parse("latest")
+
+
+def test_a_daemon_is_told_with_its_parts() -> None:
+    parts = [{"Name": "Engine", "Version": "28.0.1"}, {"Name": "runc", "Version": "1.2.4"}]
+    said = {"Version": "28.0.1", "ApiVersion": "1.48", "Components": parts}
+    assert told(said) == "28.0.1 (API 1.48, runc 1.2.4)"
 
 
 def test_a_folder_for_sockets_is_for_its_user_alone_and_outlives_no_run(tmp_path: Path) -> None:
