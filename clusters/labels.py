@@ -14,8 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 
 LABEL = "netproof.run"
-KEEP_LABEL = "netproof.keep"
-"""Set on what `--keep` or `clusters up` leaves on purpose: a sweep passes it by."""
 CLUSTER_LABEL = "netproof.cluster"
 """On a cluster's own Docker network, with the cluster's name. It lives and goes with the cluster, whose run and
 keep mark are in clusters.records, because kind lets us set no label on its nodes and Docker lets none change."""

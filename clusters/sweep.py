@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from docker.errors import NotFound
 
 from clusters import cluster
 from clusters.host import client
-from clusters.labels import KEEP_LABEL, LABEL, RunId, is_over
+from clusters.labels import LABEL, is_over
 
 
 @dataclass(frozen=True)
@@ -29,36 +29,32 @@ class Swept:
 
 
 def sweep() -> Swept:
-    """Remove what belongs to a run that is over, unless it is marked as kept."""
+    """Remove what belongs to a run that is over, except clusters that are kept on purpose."""
     clusters = tuple(cluster.sweep())
     with closing(client()) as docker:
-        return replace(_labelled(docker, is_left_behind), clusters=clusters)
-
-
-def remove_run(run: RunId) -> Swept:
-    """Remove everything that carries one run's label, kept or not: for the run itself, at its end."""
-    with closing(client()) as docker:
-        return _labelled(docker, lambda labels: labels.get(LABEL) == str(run))
+        return replace(_labelled(docker), clusters=clusters)
 
 
 def is_left_behind(labels: Mapping[str, str]) -> bool:
-    """Whether what carries these labels is of a run that is over, and not kept on purpose."""
-    return KEEP_LABEL not in labels and is_over(labels.get(LABEL, ""))
+    """Whether what carries these labels is of a run that is over."""
+    return is_over(labels.get(LABEL, ""))
 
 
-def _labelled(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool]) -> Swept:
+def _labelled(docker: DockerClient) -> Swept:
     """Containers first, since networks and volumes are not let go while one uses them."""
     ours = {"label": LABEL}
     containers = {
         found["Id"]: found["Names"][0].removeprefix("/")
         for found in docker.api.containers(all=True, filters=ours)
-        if doomed(found["Labels"])
+        if is_left_behind(found["Labels"])
     }
     for identity in containers:
         with suppress(NotFound):
             docker.api.remove_container(identity, force=True, v=True)
     networks = {
-        found["Id"]: found["Name"] for found in docker.api.networks(filters=ours) if doomed(found["Labels"])
+        found["Id"]: found["Name"]
+        for found in docker.api.networks(filters=ours)
+        if is_left_behind(found["Labels"])
     }
     for identity in networks:
         with suppress(NotFound):
@@ -66,7 +62,7 @@ def _labelled(docker: DockerClient, doomed: Callable[[Mapping[str, str]], bool])
     volumes = [
         found["Name"]
         for found in docker.api.volumes(filters=ours)["Volumes"] or []
-        if doomed(found["Labels"] or {})
+        if is_left_behind(found["Labels"] or {})
     ]
     for name in volumes:
         with suppress(NotFound):

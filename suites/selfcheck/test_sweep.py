@@ -1,4 +1,4 @@
-"""A sweep takes what dead runs left, and never what is alive, kept, foreign or not ours."""
+"""A sweep takes what dead runs left, and never what is alive, foreign or not ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.labels import KEEP_LABEL, LABEL, RunId
+from clusters.labels import LABEL, RunId
 from clusters.sweep import is_left_behind
 
 HERE = RunId.current()
@@ -40,7 +40,6 @@ def test_what_is_no_run_is_refused(text: str) -> None:
     [
         ({LABEL: str(DEAD)}, True),
         ({LABEL: str(HERE)}, False),
-        ({LABEL: str(DEAD), KEEP_LABEL: "1"}, False),
         ({LABEL: str(replace(DEAD, machine="elsewhere"))}, False),
         ({LABEL: "something else"}, False),
         ({"com.example": "1"}, False),
