@@ -68,6 +68,7 @@ def dual(lab: Lab) -> Dual:
         partial(red.container, "olive", "six", SIX[0x12]),
         partial(red.container, "violet", "seven", SEVEN[0x11]),
     )
+    red.settle()
     return Dual(lab, red, lilac, olive, violet)
 
 

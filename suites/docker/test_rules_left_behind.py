@@ -70,7 +70,9 @@ def host(lab: Lab) -> Host:
     red, far = lab.host("red"), lab.station("far")
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     red.network("stays", subnets=[STAYS, STAYS_TOO], enable_ipv6=True)
-    return Host(lab, red, far.endpoint, red.container("shop", "stays", STAYS[11], ports=both(OF_SHOP)))
+    shop = red.container("shop", "stays", STAYS[11], ports=both(OF_SHOP))
+    red.settle()
+    return Host(lab, red, far.endpoint, shop)
 
 
 def both(port: int) -> dict[str, int]:
