@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface
 
 import pytest
 
 from fixtures.verdicts.observation import Protocol
 from fixtures.verdicts.wording import plain
+
+
+@dataclass(frozen=True)
+class Door:
+    """A thing without words of its own."""
+
+    number: int
+    open: tuple[str, ...]
+
 
 WORDS: list[tuple[object, str]] = [
     ("as it is", "as it is"),
@@ -25,6 +35,7 @@ WORDS: list[tuple[object, str]] = [
     ([["eth0", "lo"], ["eth0"]], "eth0, lo; eth0"),
     ({"red": ["eth0", "lo"], "blue": []}, "red: eth0, lo; blue: nothing"),
     ([(Protocol.TCP, 8080), (Protocol.UDP, 53)], "tcp, 8080; udp, 53"),
+    (Door(1, ("in", "out")), "number 1; open in, out"),
 ]
 
 
