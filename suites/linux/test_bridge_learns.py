@@ -1,13 +1,10 @@
 """A bridge learns who is behind each port: what it does not know it floods, what it knows goes to one port alone.
 
     bridge br0
-      ├ to-red    behind it ‹to-red›       red   192.0.2.11
-      ├ to-blue   behind it ‹to-blue›      blue  192.0.2.12
-      ├ to-green  behind it ‹to-green›     green 192.0.2.13
-      └ to-grey   behind it ‹to-grey›      grey  192.0.2.14
-
-      red → blue, of whom the bridge knows nothing, leaves by   ‹unknown›
-      red → blue, who has spoken before, leaves by              ‹known›
+      ├ to-red    behind it ‹to-red›             red   192.0.2.11
+      ├ to-blue   behind it ‹to-blue›            blue  192.0.2.12
+      ├ to-green  behind it ‹to-green›           green 192.0.2.13
+      └ to-grey   behind it ‹to-grey›            grey  192.0.2.14
 
 The stations know each other's hardware addresses, so that no ARP teaches the bridge anything. It fails where a
 port does not learn (a hub), does not flood (an unknown station stays unreachable), or is kept from its neighbours.
@@ -80,7 +77,15 @@ def ask(joined: Bridged, *names: str) -> tuple[Cell, ...]:
 
 
 def test_ports_reach_each_other(joined: Bridged, lab_prober: Prober, proof: Proof) -> None:
-    """Every station reaches every other by TCP, UDP and ICMP."""
+    """Every station reaches every other by TCP, UDP and ICMP.
+
+        red   192.0.2.11 ─┐       ┌→ blue 192.0.2.12   ‹red→blue›
+        blue  192.0.2.12 ─┤       ├→ green 192.0.2.13  ‹blue→green›
+        green 192.0.2.13 ─┼─ br0 ─┼→ grey 192.0.2.14   ‹green→grey›
+        grey  192.0.2.14 ─┘       └→ red 192.0.2.11    ‹grey→red›
+
+    And so the other eight pairs.
+    """
     patience = joined.lab.engine.patience
     ways: list[Probe] = [tcp(8080, timeout=patience), udp(8080, timeout=patience), ping(timeout=patience)]
     cells = between([station.machine.endpoint for station in joined.stations], ways)
@@ -105,7 +110,14 @@ def test_it_learns_who_speaks_behind_which_port(joined: Bridged, lab_prober: Pro
 
 
 def test_unknown_is_flooded(joined: Bridged, lab_prober: Prober, proof: Proof) -> None:
-    """A frame to a station of which the bridge knows nothing leaves by every port but the one it came in by."""
+    """A frame to a station of which the bridge knows nothing leaves by every port but the one it came in by.
+
+        red 192.0.2.11 ── to-red ─┐
+                                  br0, which knows nobody
+                                  └─ ‹unknown›  ──→ blue 192.0.2.12
+
+    Blue answers, as it would not if its port had been left out.
+    """
     (cell,) = ask(joined, "red", "blue")
     joined.bridge.forget()
     with joined.lab.capture.on([joined.bridge.endpoint], [cell]) as taps:
@@ -119,7 +131,16 @@ def test_unknown_is_flooded(joined: Bridged, lab_prober: Prober, proof: Proof) -
 
 
 def test_known_goes_to_its_port_alone(joined: Bridged, lab_prober: Prober, proof: Proof) -> None:
-    """Once each has spoken, a frame to it leaves by its own port and by no other one."""
+    """Once each has spoken, a frame to it leaves by its own port and by no other one.
+
+        red 192.0.2.11 ── to-red ─┐
+                                  br0, which knows all
+                                  ├─ ‹to blue›   ──→ blue  192.0.2.12
+                                  ├─ ‹to green›  ──→ green 192.0.2.13
+                                  └─ ‹to grey›   ──→ grey  192.0.2.14
+
+    The capture is at all of the bridge's ports.
+    """
     stations = [joined[name] for name in ("blue", "green", "grey")]
     for station in stations:
         lab_prober.sweep(ask(joined, station.machine.name, "red"))
@@ -130,6 +151,6 @@ def test_known_goes_to_its_port_alone(joined: Bridged, lab_prober: Prober, proof
     left = {cell.destination: joined.left_by(taps, cell) for cell in cells}
     proof.concludes(judge(all_of(cells, reached()), seen))
     proof.shows(rendered(taps.frames))
-    proof.draws({"known": ", ".join(sorted(left["blue"]))})
+    proof.draws({f"to {name}": ", ".join(sorted(ports)) for name, ports in left.items()})
     alone = {station.machine.name: {station.port} for station in stations}
     proof.fact("each left by its own port alone", left == alone, left)

@@ -1,11 +1,10 @@
 """A bridge is also an interface of its host: with an address it answers for itself and is its ports' gateway.
 
     host
-      br0   192.0.2.1      ┬ to-red  ── red  192.0.2.11      ‹red→host›      ‹red→outside›
-      ‹br0 mac›            └ to-blue ── blue 192.0.2.12      ‹blue→host›     ‹blue→outside›
+      br0   192.0.2.1      ┬ to-red  ── red  192.0.2.11
+                           └ to-blue ── blue 192.0.2.12
       eth0  198.51.100.1   ──────────── outside 198.51.100.9
-      card  203.0.113.1    ──────────── friend  203.0.113.2  ‹friend→host›
-      as a port of br0: ‹enslaved›; with its address at br0: ‹at the bridge›
+      card  203.0.113.1    ──────────── friend  203.0.113.2
 
 Red and blue have br0 as their gateway. It fails where the bridge is a switch alone (no address, or its own traffic
 filtered), where the host does not forward, and for `card` where an address is left at an interface that has become
@@ -14,7 +13,7 @@ a port: frames then come in by br0, and its own address can no longer be answere
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
@@ -31,7 +30,8 @@ from fixtures.probes.ways import ping, tcp, udp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Cell, Probe, Sweep
+from fixtures.verdicts.observation import Cell, Observation, Probe
+from fixtures.verdicts.spread import of_cells
 from fixtures.workloads.bridge import LINK, MAC, Bridge
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine, Port
@@ -140,7 +140,13 @@ def to_host(home: Home, *stations: Machine) -> tuple[Cell, ...]:
 
 
 def test_it_answers_for_itself(home: Home, lab_prober: Prober, proof: Proof) -> None:
-    """Red and blue reach the host at br0's address and it reaches them; what they learn of it is br0's own MAC."""
+    """Red and blue reach the host at br0's address and it reaches them; what they learn of it is br0's own MAC.
+
+        host br0 192.0.2.1     ┬ to-red  ── red  192.0.2.11   ‹red→host›   back: ‹host→red›
+        at ‹br0 mac›           └ to-blue ── blue 192.0.2.12   ‹blue→host›  back: ‹host→blue›
+
+    Its ports have hardware addresses of their own, which nobody learns.
+    """
     cells = to_host(home, home.red, home.blue)
     back = every([home.host.endpoint], [at(home.red.endpoint), at(home.blue.endpoint)], home.ways())
 
@@ -150,23 +156,41 @@ def test_it_answers_for_itself(home: Home, lab_prober: Prober, proof: Proof) -> 
     macs = {
         entry["lladdr"] for it in (home.red, home.blue) for entry in it.ip("neighbour", "show", str(GATEWAY.ip))
     }
-    proof.draws({"br0 mac": MAC})
+    proof.draws({"br0 mac": ", ".join(sorted(macs))})
     proof.fact("its hardware address is br0's", macs == {MAC}, macs)
 
 
 def test_without_its_address_it_is_a_switch_alone(home: Home, lab_prober: Prober, proof: Proof) -> None:
-    """While the address is taken from br0 the host is not reached, and red and blue reach each other as before."""
+    """While the address is taken from br0 the host is not reached, and red and blue reach each other as before.
+
+        host br0 192.0.2.1           ┬ to-red  ── red  192.0.2.11   ‹with it›
+        host br0, without address    ┤                              ‹without it›
+                                     └ to-blue ── blue 192.0.2.12   ‹blue→red› from there to red
+
+    The bridge stays up all the while.
+    """
     cells, among = to_host(home, home.red), between([home.red.endpoint, home.blue.endpoint], home.ways())
     before = lab_prober.sweep(cells)
     proof.concludes(judge(all_of(cells, reached()), before))
     with changed(home.host, [f"address delete {GATEWAY} dev {LINK}"], [f"address add {GATEWAY} dev {LINK}"]):
         seen = lab_prober.sweep(cells + among)
 
+    proof.draws({"with it": in_short(before), "without it": in_short(of_cells(seen, cells))})
     proof.concludes(judge(all_of(cells, blocked()) | all_of(among, reached()), seen, [before]))
 
 
 def test_it_is_the_gateway_of_its_ports(home: Home, lab_prober: Prober, proof: Proof) -> None:
-    """Red and blue reach outside with their own addresses; a packet goes from port to br0 to card, and back."""
+    """Red and blue reach outside with their own addresses; a packet goes from port to br0 to card, and back.
+
+        red  192.0.2.11 ── to-red  ┐                                      ‹red→outside›
+        blue 192.0.2.12 ── to-blue ┴ br0 192.0.2.1 ┐                      ‹blue→outside›
+        outside 198.51.100.9 ─── eth0 198.51.100.1 ┘
+
+        there: ‹there›
+        back:  ‹back›
+
+    The capture is at every link of the host.
+    """
     red, blue, outside = (it.endpoint for it in (home.red, home.blue, home.outside))
     cells = every([red, blue], [at(outside)], [tcp(8080, timeout=home.lab.engine.patience)])
     (one,) = every([red], [at(outside)], [udp(8080, timeout=home.lab.engine.patience)])
@@ -177,6 +201,7 @@ def test_it_is_the_gateway_of_its_ports(home: Home, lab_prober: Prober, proof: P
     there, back = (taken(taps.hops(one), address_of(it)) for it in (red, outside))
     proof.concludes(judge({cell: own[cell.source] for cell in (*cells, one)}, seen))
     proof.shows(rendered(taps.hops(one)))
+    proof.draws({"there": in_words(there), "back": in_words(back)})
     by_br0 = [hop("to-red", Direction.PASSING), hop(LINK, Direction.IN), hop("eth0", Direction.OUT)]
     proof.fact("the packet went from port to br0 to card", there == by_br0, in_words(there))
     back_again = [hop("eth0", Direction.IN), hop(LINK, Direction.OUT), hop("to-red", Direction.OUT)]
@@ -189,7 +214,14 @@ def hop(link: str, direction: Direction) -> Hop:
 
 
 def test_an_enslaved_card_no_longer_answers(home: Home, lab_prober: Prober, proof: Proof) -> None:
-    """Friend reaches the host at the card's address, not while the card is a port, and again once br0 has it."""
+    """Friend reaches the host at the card's address, not while the card is a port, and again once br0 has it.
+
+        friend 203.0.113.2 ── card 203.0.113.1                      ‹alone›
+        friend 203.0.113.2 ── card 203.0.113.1, a port of br0       ‹enslaved›
+        friend 203.0.113.2 ── card, a port of br0 203.0.113.1       ‹at the bridge›
+
+    Everybody asks anew who has which address after each change.
+    """
     cells = every([home.friend.endpoint], [home.host_at(CARD.ip)], home.ways())
     join, leave = f"link set dev card master {LINK}", "link set dev card nomaster"
     to_bridge = [f"address delete {CARD} dev card", f"address add {CARD} dev {LINK}"]
@@ -204,7 +236,7 @@ def test_an_enslaved_card_no_longer_answers(home: Home, lab_prober: Prober, proo
             moved = lab_prober.sweep(cells)
     asking_anew(home.friend, home.host)
 
-    proof.draws({"enslaved": in_short(enslaved), "at the bridge": in_short(moved)})
+    proof.draws({"alone": in_short(before), "enslaved": in_short(enslaved), "at the bridge": in_short(moved)})
     proof.concludes(
         judge(all_of(cells, reached()), before),
         judge(all_of(cells, blocked()), enslaved, [before]),
@@ -218,6 +250,6 @@ def asking_anew(*machines: Machine) -> None:
         machine.run("ip", "neighbour", "flush", "all")
 
 
-def in_short(sweep: Sweep) -> str:
+def in_short(sweep: Iterable[Observation]) -> str:
     """The outcomes of a sweep, each once."""
     return ", ".join(sorted({seen.outcome for seen in sweep}))

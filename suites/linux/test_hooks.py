@@ -2,10 +2,6 @@
 
     red 192.0.2.11 ── to-red  router  to-blue ── blue 203.0.113.12
 
-      red → blue, through the router    ‹forwarded›
-      red → router, for itself          ‹delivered›
-      router → blue, its own            ‹sent›
-
 Each hook raises the packet's mark by one, and counts by the mark that it found: the order is the kernel's own
 word. It fails where a hook is passed twice or not at all, or where something has marked the packet before.
 """
@@ -111,7 +107,12 @@ def passes(
 
 @by_each
 def test_through_the_router(way: Routed, lab_prober: Prober, proof: Proof, by: Filter) -> None:
-    """A packet for another passes prerouting, forward and postrouting, in this order and each once."""
+    """A packet for another passes prerouting, forward and postrouting, in this order and each once.
+
+        red 192.0.2.11 ──→ router: ‹forwarded› ──→ blue 203.0.113.12
+
+    In brackets is how many packets a hook counted at its place in the order.
+    """
     passed = passes(way, by, way.red, at(way.blue.endpoint), lab_prober, proof)
 
     proof.draws({"forwarded": in_words(passed)})
@@ -121,7 +122,12 @@ def test_through_the_router(way: Routed, lab_prober: Prober, proof: Proof, by: F
 
 @by_each
 def test_to_the_router_itself(way: Routed, lab_prober: Prober, proof: Proof, by: Filter) -> None:
-    """A packet for the router itself passes prerouting and input, and no other."""
+    """A packet for the router itself passes prerouting and input, and no other.
+
+        red 192.0.2.11 ──→ router 192.0.2.1: ‹delivered›
+
+    In brackets is how many packets a hook counted at its place in the order.
+    """
     passed = passes(way, by, way.red, way.router_at(NEAR), lab_prober, proof)
 
     proof.draws({"delivered": in_words(passed)})
@@ -130,7 +136,12 @@ def test_to_the_router_itself(way: Routed, lab_prober: Prober, proof: Proof, by:
 
 @by_each
 def test_from_the_router_itself(way: Routed, lab_prober: Prober, proof: Proof, by: Filter) -> None:
-    """A packet of the router's own passes output and postrouting, and no other."""
+    """A packet of the router's own passes output and postrouting, and no other.
+
+        router 203.0.113.1: ‹sent› ──→ blue 203.0.113.12
+
+    In brackets is how many packets a hook counted at its place in the order.
+    """
     passed = passes(way, by, way.router, at(way.blue.endpoint), lab_prober, proof)
 
     proof.draws({"sent": in_words(passed)})

@@ -2,11 +2,7 @@
 
     first 192.0.2.1                                        second 192.0.2.2
       stays ═══════════════ ‹first→second› ════════════════  end, once it is here
-
-      what is to move from first to second       what the kernel says
-      end, which is one end of a veth pair       ‹end›
-      lo                                         ‹lo›
-      br0, a bridge                              ‹br0›
+      lo, br0 stay where they are
 
 The kernel alone says what it does: its answer is read, number and words. It fails where a link is copied and not
 moved, where the wire is cut on the way, or where a kernel lets a namespace's own links go.
@@ -94,12 +90,18 @@ def pair(two: Two) -> Iterator[None]:
 
 @pytest.mark.usefixtures("pair")
 def test_a_veth_end_is_gone_from_the_first(two: Two, proof: Proof) -> None:
-    """After the move the end is a link of the second namespace alone, without the address that it had."""
+    """After the move the end is a link of the second namespace alone, without the address that it had.
+
+        first 192.0.2.1 ── end 192.0.2.2 ──→ second       the kernel says: ‹end›
+        then has ‹first›                     then has ‹second›
+
+    Asked for the end, the first namespace knows none.
+    """
     answer = move(two.lab, "end", two.first, two.second)
 
     there, here = links(two.second), links(two.first)
     refusal = two.first.run("ip", "link", "show", "dev", "end", check=False)
-    proof.draws({"end": answer})
+    proof.draws({"end": answer, "first": ", ".join(sorted(here)), "second": ", ".join(sorted(there))})
     proof.fact("the kernel moved it", answer.error == "", answer)
     proof.fact("the second namespace has it", "end" in there, sorted(there))
     proof.fact("the first has it no more, and keeps the other end", {"stays"} <= here and "end" not in here, here)
@@ -123,12 +125,17 @@ def test_the_wire_goes_along(two: Two, lab_prober: Prober, proof: Proof) -> None
 @pytest.mark.usefixtures("pair")
 @pytest.mark.parametrize("link", ["lo", "br0"])
 def test_what_belongs_to_a_namespace_cannot_leave_it(two: Two, proof: Proof, link: str) -> None:
-    """The kernel refuses with EINVAL, and the link stays where it was."""
+    """The kernel refuses with EINVAL, and the link stays where it was.
+
+        first 192.0.2.1 ── ‹link› ──→ second 192.0.2.2    the kernel says: ‹answer›
+
+    An errno of its own: no right to ask would be EPERM.
+    """
     before = links(two.second)
 
     answer = move(two.lab, link, two.first, two.second)
 
-    proof.draws({link: answer})
+    proof.draws({"link": link, "answer": answer})
     proof.fact(f"moving {link} is refused with EINVAL", answer.error == "EINVAL", answer)
     proof.fact(f"{link} is still in the first", link in links(two.first), sorted(links(two.first)))
     proof.fact("the second got nothing", links(two.second) == before, sorted(links(two.second)))

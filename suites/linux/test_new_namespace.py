@@ -149,11 +149,18 @@ def test_nothing_but_lo_and_that_is_down(host: Host, new: Namespace, proof: Proo
 
 
 def test_lo_works_once_it_is_up(new: Namespace, proof: Proof) -> None:
-    """The namespace does not reach even itself: the kernel knows no route to 127.0.0.1 until `lo` is set up."""
+    """The namespace does not reach even itself: the kernel knows no route to 127.0.0.1 until `lo` is set up.
+
+        fresh ──→ 127.0.0.1     lo down: ‹down›
+                                lo up:   ‹up›
+
+    The same question twice, to the same namespace.
+    """
     before = asks_itself(new)
     new.run("ip", "link", "set", "dev", "lo", "up")
     after = asks_itself(new)
 
+    proof.draws({"down": before, "up": after})
     proof.fact("while lo is down the kernel refuses", before.startswith("ENETUNREACH"), before)
     proof.fact("once it is up the echo comes back", after == "REACHED", after)
 
@@ -163,12 +170,21 @@ def test_lo_works_once_it_is_up(new: Namespace, proof: Proof) -> None:
     [pytest.param(name, marks=pytest.mark.needs(NEEDS[name]) if name in NEEDS else ()) for name in TABLES],
 )
 def test_what_it_is_given_stays_in_it(host: Host, new: Namespace, proof: Proof, table: str) -> None:
-    """An entry given to either is in its own table and not in the other's."""
+    """An entry given to either is in its own table and not in the other's.
+
+        host, given ‹host's›             fresh, given ‹fresh's›
+          ‹in host›
+                                         ‹in fresh›
+
+    Of every table in turn that the kernel has.
+    """
     link_up(new, FRESH)
     own = TABLES[table].give(new, FRESH)
 
     there, here = TABLES[table].entries(new), TABLES[table].entries(host.machine)
 
+    proof.draws({"host's": host.given[table], "fresh's": own})
+    proof.draws({"in host": ", ".join(sorted(here)), "in fresh": ", ".join(sorted(there))})
     proof.fact(
         "the new one has its own and not the host's", own in there and host.given[table] not in there, there
     )

@@ -15,8 +15,7 @@ tracked, where a hook comes too late for what it is to change, or where the answ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from ipaddress import IPv4Address
+from contextlib import ExitStack
 
 import pytest
 
@@ -24,7 +23,6 @@ from clusters.capabilities import Capability
 from fixtures.faults.fault import fault
 from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.connections import Connection, Way, connections, listed
-from fixtures.probes.kube_proxy_rules import rules
 from fixtures.probes.plan import Destination, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.trail import Filter
@@ -33,21 +31,22 @@ from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
+from fixtures.workloads.conversation import Ran
 from fixtures.workloads.lab import Lab
-from fixtures.workloads.router import BLUE, FAR, RED, Routed, empty, routed
+from fixtures.workloads.router import BLUE, FAR, RED, Routed, routed
 from fixtures.workloads.shadowing import WITHOUT_RIGHTS, shadowed
+from fixtures.workloads.translating import HOOKS, INVALID, VIRTUAL, Turn, translating, try_out
 
 pytestmark = [pytest.mark.claim("LNX-8"), pytest.mark.needs("conntrack")]
 
-VIRTUAL = IPv4Address("198.51.100.80")
 PORT = 41_102
 """The source port that red asks from."""
-WRONG_HOOKS = [("POSTROUTING", "DNAT", "--to-destination"), ("PREROUTING", "SNAT", "--to-source")]
 by_each = pytest.mark.parametrize(
     "by",
     [
         pytest.param(Filter.IPTABLES, marks=pytest.mark.needs("nftables"), id="iptables-nft"),
         pytest.param(Filter.LEGACY, marks=pytest.mark.needs("iptables-legacy"), id="iptables-legacy"),
+        pytest.param(Filter.NFT, marks=pytest.mark.needs("nftables"), id="nft"),
     ],
 )
 
@@ -78,33 +77,13 @@ def untracked(way: Routed) -> Iterator[None]:
     spares=("linux/translation/both_ends_are_changed_and_remembered",),
 )
 def no_right_to_lay_rules(way: Routed) -> Iterator[None]:
-    """Whoever lays rules in the router has no right to."""
+    """Whoever lays a rule by a command of its own has no right to: whole sets of rules are still taken."""
     run = way.router.run
-    real = f'exec {WITHOUT_RIGHTS} /usr/sbin/$(basename "$0") "$@"'
-    with shadowed(run, "iptables-nft", real), shadowed(run, "iptables-legacy", real):
+    real = f'case $1 in -t|add*) without="{WITHOUT_RIGHTS}";; esac\nexec $without /usr/sbin/$(basename "$0") "$@"'
+    with ExitStack() as stack:
+        for by in Filter:
+            stack.enter_context(shadowed(run, by, real))
         yield
-
-
-@contextmanager
-def translating(way: Routed, by: Filter) -> Iterator[None]:
-    """Rules that change the destination in prerouting and the source in postrouting; two that count between."""
-    lines = [
-        "*filter",
-        f"-A FORWARD -s {RED} -d {BLUE} -p udp --sport {PORT} --dport 8080",
-        f"-A FORWARD -p udp --sport {PORT}",
-        "COMMIT",
-        "*nat",
-        f"-A PREROUTING -d {VIRTUAL} -p udp --dport 80 -j DNAT --to-destination {BLUE}:8080",
-        f"-A POSTROUTING -d {BLUE} -p udp --dport 8080 -j SNAT --to-source {FAR}",
-        "COMMIT",
-        "",
-    ]
-    way.router.run(f"{by}-restore", "--noflush", stdin="\n".join(lines))
-    try:
-        yield
-    finally:
-        way.router.run(f"{by}-restore", stdin=empty("filter", "nat"))
-        way.router.run("conntrack", "-D", "-p", "udp", "--orig-port-src", str(PORT), check=False)
 
 
 def seen_at(taps: Taps, cell: Cell, link: str) -> list[str]:
@@ -119,34 +98,46 @@ def test_both_ends_are_changed_and_remembered(way: Routed, lab_prober: Prober, p
     blue = Destination("blue", str(VIRTUAL), frozenset({"blue"}), way.blue.endpoint)
     patience = way.lab.engine.patience
     (cell,) = every([way.red.endpoint], [blue], [udp(80, source_port=PORT, timeout=patience)])
-    with translating(way, by), way.lab.capture.on([way.router.endpoint], [cell]) as taps:
+    with translating(way, by, PORT) as rules, way.lab.capture.on([way.router.endpoint], [cell]) as taps:
         seen = lab_prober.sweep([cell])
-        counted = rules(way.router.run(f"{by}-save", "-c", "-t", "filter").out)
+        between = rules.forwarded()
         known = connections(way.router.run("conntrack", "-L", "-p", "udp", "--orig-port-src", str(PORT)).out)
 
     proof.concludes(judge(all_of([cell], reached(seen_as=[FAR])), seen))
     proof.shows(rendered(taps.hops(cell)))
     came, went = seen_at(taps, cell, "to-red"), seen_at(taps, cell, "to-blue")
-    between = [rule.packets for rule in counted if rule.chain == "FORWARD"]
     proof.draws({"came": came[0], "went": went[0], "remembered": listed([known])})
     proof.draws({"forward": f"{between[0]} of {between[1]} as {RED}:{PORT} → {BLUE}:8080"})
     wanted = Connection(Way(RED, PORT, VIRTUAL, 80), Way(BLUE, 8080, FAR, PORT))
     out = [f"{FAR}:{PORT} → {BLUE}:8080", f"{BLUE}:8080 → {FAR}:{PORT}"]
     proof.fact("asked as is, answered as asked", came == [str(wanted.asked), f"{VIRTUAL}:80 → {RED}:{PORT}"], came)
-    proof.fact("in forward the destination is new and the source old", between == [1, 1], between)
+    proof.fact("in forward the destination is new and the source old", between == (1, 1), between)
     proof.fact("on blue's link both are new", went == out, went)
     proof.fact("conntrack has the original and the reply tuple", known == [wanted], listed([known]))
 
 
 @by_each
 def test_each_has_its_hook(way: Routed, proof: Proof, by: Filter) -> None:
-    """DNAT in postrouting and SNAT in prerouting are refused by the kernel, which takes either in its own hook."""
-    for (chain, target, option), (own, _, _) in zip(WRONG_HOOKS, reversed(WRONG_HOOKS), strict=True):
-        rule = ("-j", target, option, str(BLUE))
-        wrong = way.router.run(by, "-t", "nat", "-A", chain, *rule, check=False)
-        right = way.router.run(by, "-t", "nat", "-A", own, *rule, check=False)
-        way.router.run(by, "-t", "nat", "-F", check=False)
+    """DNAT in postrouting and SNAT in prerouting are refused by the kernel, which takes either in its own hook.
 
-        refused = wrong.status != 0 and "Invalid argument" in wrong.err
-        proof.fact(f"{target} in {chain} is refused as invalid", refused, wrong.err.strip())
-        proof.fact(f"{target} in {own} is taken", right.status == 0, right.err.strip() or "taken")
+        red 192.0.2.11 ──→ prerouting ─────────── router ──────────→ postrouting ──→ blue 203.0.113.12
+                    dnat   ‹dnat in prerouting›                      ‹dnat in postrouting›
+                    snat   ‹snat in prerouting›                      ‹snat in postrouting›
+
+    The kernel's own answer is read, to whoever asks for the rule.
+    """
+    for turn in Turn:
+        right, wrong = try_out(way, by, turn, turn), try_out(way, by, turn, turn.other)
+
+        own, others = f"{turn} in {HOOKS[turn].name}", f"{turn} in {HOOKS[turn.other].name}"
+        proof.draws({own: answer(right, by), others: answer(wrong, by)})
+        refused = wrong.status != 0 and INVALID[by] in wrong.err
+        proof.fact(f"{others} is refused: {INVALID[by]}", refused, wrong.err.strip())
+        proof.fact(f"{own} is taken", right.status == 0, right.err.strip() or "taken")
+
+
+def answer(said: Ran, by: Filter) -> str:
+    """What the kernel said, in short."""
+    if said.status == 0:
+        return "taken"
+    return f"refused: {INVALID[by] if INVALID[by] in said.err else said.err.strip()}"

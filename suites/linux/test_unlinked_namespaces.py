@@ -112,8 +112,9 @@ def test_without_a_link(apart: Apart, lab_prober: Prober, proof: Proof) -> None:
 def test_with_a_link(apart: Apart, joined: Destination, lab_prober: Prober, proof: Proof) -> None:
     """The same two reach each other once a veth pair joins them, so it was the link that was missing.
 
-    red 198.51.100.1 ── eth1 ── veth ── eth1 ── 198.51.100.2 blue
-                           ‹red→blue›
+        red 198.51.100.1 ── eth1 ═══ ‹red→blue› ═══ eth1 ── 198.51.100.2 blue
+
+    The pair is there for this check alone.
     """
     cells = every([apart.red.endpoint], [joined], ways(apart.lab))
 

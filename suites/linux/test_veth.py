@@ -1,9 +1,7 @@
 """A veth pair is a wire: what enters one end leaves the other, and each end names the other one.
 
-    red ‹red namespace›                              blue ‹blue namespace›
-      eth0, index ‹red index›                          eth0, index ‹blue index›
-      192.0.2.1  ═══════════════ ‹red→blue› ════════   192.0.2.2
-      peer: ‹red peer›                                 peer: ‹blue peer›
+    red                                              blue
+      eth0 192.0.2.1 ════════════ ‹red→blue› ════════ eth0 192.0.2.2
 
 It fails where an end is taken for another one (an index alone says nothing, for each namespace counts for itself),
 or where something between the two ends adds, takes or changes a frame.
@@ -114,7 +112,15 @@ def end_at(lab: Lab, machine: Machine) -> End:
 
 
 def test_each_end_names_the_other(wire: Wire, proof: Proof) -> None:
-    """`ethtool -S`, `ip -d link` and /sys agree on the peer's index, and link-netnsid is the peer's namespace."""
+    """`ethtool -S`, `ip -d link` and /sys agree on the peer's index, and link-netnsid is the peer's namespace.
+
+        red 192.0.2.1   ‹red namespace›                 blue 192.0.2.2  ‹blue namespace›
+          eth0, index ‹red index› ═════════════════════════ eth0, index ‹blue index›
+          red's says of its peer:   ‹red peer›
+          blue's says of its peer:  ‹blue peer›
+
+    Red has one link more, so that the two indexes differ.
+    """
     red, blue = (end_at(wire.lab, machine) for machine in (wire.red, wire.blue))
 
     proof.draws({"red namespace": red.namespace, "red index": red.index, "red peer": red})
@@ -147,12 +153,20 @@ def went(taps: Taps, place: str, direction: Direction) -> Counter[bytes]:
 
 
 def test_down_at_one_end_is_no_carrier_at_the_other(wire: Wire, proof: Proof) -> None:
-    """Like a cable that is pulled: while blue's end is down, red's end is up and has no carrier."""
+    """Like a cable that is pulled: while blue's end is down, red's end is up and has no carrier.
+
+        red 192.0.2.1 eth0 ════════════ eth0 192.0.2.2 blue
+          ‹before›                      up
+          ‹while down›                  down
+
+    Red's own end is not touched.
+    """
     before = carrier(wire.red)
     wire.blue.configure("link set dev eth0 down")
     while_down = carrier(wire.red)
     wire.blue.configure("link set dev eth0 up")
 
+    proof.draws({"before": carried(before), "while down": carried(while_down)})
     proof.fact("with both ends up red's has a carrier", before == (True, True), before)
     proof.fact("while blue's is down red's is up without one", while_down == (True, False), while_down)
 
@@ -161,3 +175,9 @@ def carrier(machine: Machine) -> tuple[bool, bool]:
     """Whether its eth0 is set up, and whether it has a carrier."""
     (link,) = machine.ip("link", "show", "dev", "eth0")
     return "UP" in link["flags"], "LOWER_UP" in link["flags"]
+
+
+def carried(state: tuple[bool, bool]) -> str:
+    """The same in words."""
+    up, carrier = state
+    return f"{'up' if up else 'down'}, {'a' if carrier else 'no'} carrier"

@@ -1,11 +1,10 @@
 """Each scheduler chooses among real servers as its name says, to the very number.
 
     client 192.0.2.200 to 206 ──→ director ──NAT──→ one, two, three 192.0.2.11 to 13
-
-    192.0.2.131  round robin                         answered by ‹rr›
-    192.0.2.132  weighted round robin, 3 : 2 : 1     answered by ‹wrr›
-    192.0.2.133  least connections                   opened in turn at ‹lc›
-    192.0.2.134  source hash                         servers by client ‹sh›
+                                  192.0.2.131  round robin
+                                  192.0.2.132  weighted round robin, 3 : 2 : 1
+                                  192.0.2.133  least connections
+                                  192.0.2.134  source hash
 
 Requests are many at once, and who answered each is known by name: shares are equal or they are not. Fails where a
 scheduler or a weight is another than was asked for.
@@ -29,7 +28,7 @@ from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Protocol
-from fixtures.verdicts.spread import shares
+from fixtures.verdicts.spread import shares, shares_in_words
 from fixtures.workloads.farm import CLIENT, Farm
 from fixtures.workloads.inside import routed
 from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
@@ -127,7 +126,14 @@ def by_round_robin_instead(scheduled: Scheduled) -> Iterator[None]:
 
 
 def test_round_robin(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """24 requests by TCP and 24 by UDP at once: each real server answers 8 of either."""
+    """24 requests by TCP and 24 by UDP at once: each real server answers 8 of either.
+
+        client 192.0.2.200 ──→ director 192.0.2.131, rr ──→ one, two, three 192.0.2.11 to 13
+                                                            TCP ‹tcp›
+                                                            UDP ‹udp›
+
+    All weigh the same.
+    """
     cells = scheduled.cells(Scheduler.ROUND_ROBIN, 24)
 
     sweep = lab_prober.sweep(cells)
@@ -136,7 +142,7 @@ def test_round_robin(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> 
     by_way = {
         way: shares(one for one in sweep if one.cell.probe.protocol is way) for way in (Protocol.TCP, Protocol.UDP)
     }
-    proof.draws({"rr": shares(sweep)})
+    proof.draws({way.value: shares_in_words(counted) for way, counted in by_way.items()})
     equal = {"one": 8, "two": 8, "three": 8}
     proof.fact(
         "each real server answers 8 by TCP and 8 by UDP", all(it == equal for it in by_way.values()), by_way
@@ -144,19 +150,33 @@ def test_round_robin(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> 
 
 
 def test_weighted(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """Weights 3, 2 and 1: of 24 requests by TCP and 24 by UDP they answer 24, 16 and 8."""
+    """Weights 3, 2 and 1: of 24 requests by TCP and 24 by UDP they answer 24, 16 and 8.
+
+        client 192.0.2.200 ──→ director 192.0.2.132, wrr ──→ one, two, three 192.0.2.11 to 13
+                                        weights 3, 2, 1      ‹wrr›
+
+    In every round of six each has its share, so that no request is left to chance.
+    """
     cells = scheduled.cells(Scheduler.WEIGHTED, 24)
 
     sweep = lab_prober.sweep(cells)
 
     proof.concludes(judge(all_of(cells, reached()), sweep))
-    proof.draws({"wrr": shares(sweep)})
+    proof.draws({"wrr": shares_in_words(shares(sweep))})
     wanted = {"one": 24, "two": 16, "three": 8}
     proof.fact("answers are as the weights", shares(sweep) == wanted, shares(sweep))
 
 
 def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
-    """Connections held open: a real server that joins gets every new one until it has as many as the others."""
+    """Connections held open: a real server that joins gets every new one until it has as many as the others.
+
+        client 192.0.2.200 ──→ director 192.0.2.133, lc ──→ one 192.0.2.11             ‹alone›
+                                                            two 192.0.2.12 joins       ‹second›
+                                                            three 192.0.2.13 joins     ‹third›
+                                                            all have three             ‹level›
+
+    Three connections are opened at each stage, one after the other, and none is closed.
+    """
     farm, service = scheduled.farm, scheduled.services[Scheduler.LEAST_CONNECTIONS]
     with ExitStack() as stack:
         alone = scheduled.opened(3, stack)
@@ -167,7 +187,8 @@ def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
                 level = scheduled.opened(3, stack)
                 counted = service.active()
 
-    proof.draws({"lc": ", ".join([*alone, *second, *third, *level])})
+    stages = {"alone": alone, "second": second, "third": third, "level": level}
+    proof.draws({stage: ", ".join(who) for stage, who in stages.items()})
     proof.fact("one is alone", alone == ("one",) * 3, alone)
     proof.fact("two joins, and gets the next three", second == ("two",) * 3, second)
     proof.fact("three joins, and gets the next three", third == ("three",) * 3, third)
@@ -176,7 +197,17 @@ def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
 
 
 def test_source_hash(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """Six client addresses, 8 requests from each: each has one real server for all, and not all have the same."""
+    """Six client addresses, 8 requests from each: each has one real server for all, and not all have the same.
+
+        client 192.0.2.201 ──→ director 192.0.2.134, sh ──→ ‹192.0.2.201›
+               192.0.2.202 ──→                              ‹192.0.2.202›
+               192.0.2.203 ──→                              ‹192.0.2.203›
+               192.0.2.204 ──→                              ‹192.0.2.204›
+               192.0.2.205 ──→                              ‹192.0.2.205›
+               192.0.2.206 ──→                              ‹192.0.2.206›
+
+    Each request has a source port of its own: it is the address alone that decides.
+    """
     farm, service = scheduled.farm, scheduled.services[Scheduler.SOURCE_HASH]
     servers: dict[str, set[str]] = {}
     for address in CLIENTS:
@@ -188,13 +219,20 @@ def test_source_hash(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> 
         proof.concludes(judge(all_of(cells, reached(seen_as=[address])), sweep))
         servers[str(address)] = set(shares(sweep))
 
-    proof.draws({"sh": ", ".join("/".join(sorted(who)) for who in servers.values())})
+    proof.draws({address: ", ".join(sorted(who)) for address, who in servers.items()})
     proof.fact("each client has one real server", all(len(who) == 1 for who in servers.values()), servers)
     proof.fact("not all have the same", len(set.union(*servers.values())) > 1, servers)
 
 
 def test_quiesced(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """Weight 0: `two` gets no new connection, the others all of them in equal parts; one that it had goes on."""
+    """Weight 0: `two` gets no new connection, the others all of them in equal parts; one that it had goes on.
+
+        client 192.0.2.200 ──→ director 192.0.2.131, rr ──→ one, two, three 192.0.2.11 to 13
+                                        weights 1, 0, 1     new connections ‹new›
+                                                            open ones are at ‹open›
+
+    That is how a real server is taken out without cutting anybody off.
+    """
     farm, service = scheduled.farm, scheduled.services[Scheduler.ROUND_ROBIN]
     cells = scheduled.cells(Scheduler.ROUND_ROBIN, 12)
 
@@ -205,5 +243,6 @@ def test_quiesced(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> Non
             after = connections.answered_by()
 
     proof.concludes(judge(all_of(cells, reached()), sweep))
+    proof.draws({"new": shares_in_words(shares(sweep)), "open": ", ".join(after)})
     proof.fact("the others answer 12 each", shares(sweep) == {"one": 12, "three": 12}, shares(sweep))
     proof.fact("connections from before go on", set(before) == {"one", "two", "three"} and after == before, after)

@@ -1,11 +1,8 @@
 """A client drops the reply of a peer that it never asked; a way back by the director, or masquerade, mends it.
 
-    client 192.0.2.200 ──asks 192.0.2.100──→ director 192.0.2.1 ──NAT──→ real server
+    client 192.0.2.200 ──asks 192.0.2.101──→ director 192.0.2.1 ──NAT──→ real server
        ↑                                                                    │
-       └──────────────── replies as ‹peer›, past the director ──────────────┘
-
-    TCP ‹client→vip tcp›   client to the peer: ‹tcp reply›
-    UDP ‹client→vip udp›   client to the peer: ‹udp reply›
+       └────────── replies with its own address, past the director ─────────┘
 
 All are on one segment, so that real servers know a way to the client that leaves the director out. Fails where
 they reply by the director although nobody told them, and where masquerade works although nothing is tracked.
@@ -118,7 +115,15 @@ def an_earlier_rule_accepts(astray: Astray) -> Iterator[None]:
 
 
 def test_dropped(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
-    """No way back: the reply reaches the client from the real server's own address, and is sent away there."""
+    """No way back: the reply reaches the client from the real server's own address, and is sent away there.
+
+        client 192.0.2.200 ──asks 192.0.2.101──→ director 192.0.2.1 ──NAT──→ real server
+
+        TCP ‹client→vip tcp›   the reply came from ‹tcp peer›, to whom the client said: ‹tcp reply›
+        UDP ‹client→vip udp›   the reply came from ‹udp peer›, to whom the client said: ‹udp reply›
+
+    The client asked the virtual address, and has nothing to do with whoever else speaks to it.
+    """
     farm, cells = astray.farm, astray.cells()
     witnesses = astray.witnesses(lab_prober)
 
@@ -138,7 +143,8 @@ def test_dropped(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
         )
         said = f"{refused.protocol} {refused.flags}".rstrip()
         proof.fact("the client refuses it", (refused.destination, said) == (replied.source, refusal), refused)
-        proof.draws({"peer": replied.source, f"{seen.cell.probe.protocol} reply": said})
+        way = seen.cell.probe.protocol
+        proof.draws({f"{way} peer": replied.source, f"{way} reply": said})
 
 
 def first_three(taps: Taps, seen: Observation) -> list[Packet]:
@@ -150,7 +156,14 @@ def first_three(taps: Taps, seen: Observation) -> list[Packet]:
 
 
 def test_way_back(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
-    """Real servers send what is for clients to the director: the service answers, and sees the client."""
+    """Real servers send what is for clients to the director: the service answers, and sees the client.
+
+        client 192.0.2.200 ──asks 192.0.2.101──→ director 192.0.2.1 ──NAT──→ one, two, three 192.0.2.11 to 13
+               TCP ‹client→vip tcp›                 └─────── way back ───────┘
+               UDP ‹client→vip udp›
+
+    So the director sees the reply, and can put the virtual address on it.
+    """
     cells = astray.cells(3)
 
     with astray.farm.way_back():
@@ -160,7 +173,14 @@ def test_way_back(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
 
 
 def test_masquerade_tracked(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
-    """Masquerade, net.ipv4.vs.conntrack=1: no way back is needed, the service answers, and sees the director."""
+    """Masquerade, net.ipv4.vs.conntrack=1: no way back is needed, the service answers, and sees the director.
+
+        client 192.0.2.200 ──asks 192.0.2.101──→ director 192.0.2.1 ──NAT, as 192.0.2.1──→ one, two, three
+               TCP ‹client→vip tcp›
+               UDP ‹client→vip udp›
+
+    The director is whom real servers reply to.
+    """
     cells = astray.cells(3)
 
     with astray.masqueraded(conntrack="1"):
@@ -170,7 +190,14 @@ def test_masquerade_tracked(astray: Astray, lab_prober: Prober, proof: Proof) ->
 
 
 def test_masquerade_untracked(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
-    """Masquerade, net.ipv4.vs.conntrack=0: IPVS's packets pass the rule by, and the reply is dropped again."""
+    """Masquerade, net.ipv4.vs.conntrack=0: IPVS's packets pass the rule by, and the reply is dropped again.
+
+        client 192.0.2.200 ──asks 192.0.2.101──→ director 192.0.2.1 ──NAT, as 192.0.2.200──→ one, two, three
+               TCP ‹client→vip tcp›
+               UDP ‹client→vip udp›
+
+    Masquerade is conntrack's, and knows nothing of packets that are not tracked.
+    """
     cells, witnesses = astray.cells(), astray.witnesses(lab_prober)
 
     with astray.masqueraded(conntrack="0"):
