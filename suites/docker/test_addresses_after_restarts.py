@@ -5,6 +5,7 @@
                          ├ second  ‹second before›  then ‹second after›
                          ├ third   ‹third before›  then ‹third after›
                          └ asker   stays, and has talked to all three before
+      loud 198.51.100.0/24 ─ crier .11  starts, and says so ‹announcements› times
 
 It fails where two containers get one IP or MAC address, so that the bridge hands frames to the wrong one or to
 each in turn, and where those that stayed go on sending to whoever had an address before.
@@ -15,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import IPv4Network
 
 import pytest
 
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import packet_rule
 from fixtures.probes.convergence import must_become
 from fixtures.probes.kernel import Link, look, look_at
 from fixtures.probes.plan import address_of, at, every
@@ -37,22 +40,34 @@ from fixtures.workloads.together import together
 
 pytestmark = pytest.mark.claim("DKR-2")
 
+LOUD = IPv4Network("198.51.100.0/24")
 AT_ONCE = 1.0
 """Seconds until all are reached again, on an engine whose probes are that quick."""
 
 
 @dataclass
 class Street:
-    """A Docker host and one container that stays; `given` are MAC addresses that others are told to have."""
+    """A Docker host and one container that stays.
+
+    `given` are MAC addresses that others are told to have, `further` is what is done to whoever starts on `loud`.
+    """
 
     lab: Lab
     red: DockerHost
     asker: ContainerEndpoint
     given: dict[str, str] = field(default_factory=dict)
+    further: Sequence[str] = ()
 
     def container(self, name: str) -> ContainerEndpoint:
         """A container on docker0."""
         return self.red.container(name, mac_address=self.given.get(name))
+
+    def crier(self) -> ContainerEndpoint:
+        """A container on `loud`, started now."""
+        made = self.red.container("crier", "loud", LOUD[11])
+        for line in self.further:
+            self.red.as_root("nsenter", "--target", str(made.pid), "--net", *line.split())
+        return made
 
     def asked(self, trio: Sequence[ContainerEndpoint]) -> tuple[Cell, ...]:
         """Each of the three, asked by those who stay."""
@@ -73,8 +88,9 @@ class Street:
 
 @pytest.fixture(scope="module")
 def street(lab: Lab) -> Street:
-    """A Docker host, and the container that stays."""
+    """A Docker host with a second network, and the container that stays."""
     red = lab.host("red")
+    red.network("loud", subnets=[LOUD], options={"com.docker.network.bridge.name": "loud"})
     return Street(lab, red, red.container("asker"))
 
 
@@ -127,6 +143,23 @@ def mac_of_another_release(street: Street) -> Iterator[None]:
     street.red.as_root(*inside, link.mac)
 
 
+@fault(
+    ground="street",
+    reddens=("docker/addresses_after_restarts/announced_as_released",),
+    spares=("docker/addresses_after_restarts/mac_as_released",),
+)
+def announced_as_by_another_release(street: Street) -> Iterator[None]:
+    """A container's own kernel announces its address where Docker does not; where it does, the host drops that."""
+    if expected(Behaviour.ADDRESS_ANNOUNCED, street.red.version):
+        with packet_rule(street.red, "bridge", "prerouting", f"arp daddr ip {LOUD[11]} drop"):
+            yield
+        return
+    mac = _made_from(LOUD[11])
+    street.further = ("sysctl -qw net.ipv4.conf.eth0.arp_notify=1", f"ip link set eth0 address {mac}")
+    yield
+    street.further = ()
+
+
 def test_own_addresses(street: Street, trio: list[ContainerEndpoint], proof: Proof) -> None:
     """Three are stopped and started, the second first: each has an IP and a MAC address that nobody else has."""
     proof.draws({"docker0": street.red.docker0, **_drawn("before", trio, street)})
@@ -169,6 +202,27 @@ def test_mac_as_released(street: Street, proof: Proof) -> None:
     proof.fact(
         "it is random" if random else "it is made from the IP address", made is not bool(random), _ends(link)
     )
+
+
+def test_announced_as_released(street: Street, lab_prober: Prober, proof: Proof) -> None:
+    """A container's start is announced by ARP since Docker 28; before, others are to find out by themselves."""
+    announced = expected(Behaviour.ADDRESS_ANNOUNCED, street.red.version)
+    red, own = street.red.endpoint, LOUD[11]
+    with street.lab.capture.on([red], addresses=[own], links=["loud"]) as taps:
+        crier = street.crier()
+        cells = every([red], [at(crier)], [tcp(8080, timeout=street.lab.engine.patience)])
+        seen = lab_prober.sweep(cells)
+    remove(street.lab, crier)
+
+    heard = [frame.arp for frame in taps.arp(own) if frame.arp]
+    calls = [arp for arp in heard if arp.other == own]
+    proof.shows(str(announced))
+    proof.draws({"announcements": len(calls)})
+    proof.concludes(judge(all_of(cells, reached()), seen))
+    questions = [arp for arp in heard if arp.other == LOUD[1]]
+    proof.fact("the host's own question was heard", bool(questions), ", ".join(map(str, heard)))
+    said = "it is announced" if announced else "nobody announces it"
+    proof.fact(said, bool(calls) is bool(announced), ", ".join(map(str, calls)) or "no announcement")
 
 
 def _drawn(when: str, trio: Sequence[ContainerEndpoint], street: Street) -> dict[str, object]:
