@@ -26,8 +26,8 @@ import pytest
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import routed
-from fixtures.probes.kernel import look
-from fixtures.probes.plan import at, between, every
+from fixtures.probes.kernel import look, look_at
+from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, ping, tcp, udp
 from fixtures.probes.ways_in import RESOLVER
@@ -37,13 +37,15 @@ from fixtures.verdicts.judge import judge
 from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
+from fixtures.workloads.lifetime import remove
 from fixtures.workloads.name_server import NameServer
 from fixtures.workloads.together import together
 
-pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "conntrack")]
+pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "conntrack", "macvlan")]
 
 HERE = "docker/internal_networks"
 VAULT, OPEN, CABLE = map(IPv4Network, ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24"))
+CELLAR = IPv4Network("10.77.0.0/24")
 FAR, RED = IPv4Interface("192.0.2.53/24"), IPv4Interface("192.0.2.10/24")
 OUTSIDE = IPv4Address("192.0.2.80")
 WAYS = [tcp(8080), udp(8080), ping()]
@@ -70,6 +72,7 @@ def kept(lab: Lab) -> Kept:
     far.configure(*(f"route add {subnet} via {RED.ip}" for subnet in (VAULT, OPEN)))
     red.network("vault", subnets=[VAULT], internal=True)
     red.network("open", subnets=[OPEN])
+    red.network("cellar", "macvlan", subnets=[CELLAR], internal=True, options={"parent": "eth0"})
     names = lab.name_server(far, FAR.ip, {"clerk.example": OUTSIDE, "safe.example": OUTSIDE})
     safe, gold, clerk = together(
         partial(red.container, "safe", "vault", VAULT[11], capabilities=NODE_CAPABILITIES),
@@ -136,6 +139,14 @@ def a_default_route_is_added(kept: Kept) -> Iterator[None]:
     """The container of the internal network gets a default route (more)."""
     with routed(kept.lab, kept.safe, "default", "via", str(VAULT[12]), "metric", "5"):
         yield
+
+
+@fault(ground="kept", reddens=(f"{HERE}/on_a_card",), spares=(f"{HERE}/no_default_route",))
+def somebody_was_first(kept: Kept) -> Iterator[None]:
+    """The network on the card has a container already, with the address that the next one would have got."""
+    squatter = kept.red.container("squatter", "cellar")
+    yield
+    remove(kept.lab, squatter)
 
 
 @fault(
@@ -231,3 +242,28 @@ def test_names_from_the_hosts_loopback(stub: Stub, lab_prober: Prober, proof: Pr
     heard = {one.name for one in stub.names.asked()[before:]}
     all_names = {"free.example", "shut.example"}
     proof.fact("who was heard at the host", heard == ({"free.example"} if kept_in else all_names), heard)
+
+
+def test_on_a_card(kept: Kept, lab_prober: Prober, proof: Proof) -> None:
+    """On an internal macvlan network nobody has a route out; before 28 an address is set aside for a gateway.
+
+        red ── eth0 ─┬ mole ‹mole›  ‹mole→vole tcp›
+                     └ vole ‹vole›
+        cellar 10.77.0.0/24, internal, macvlan on eth0
+
+    It fails where the first container does not get the first address, and where there is a way beyond the subnet.
+    """
+    without = expected(Behaviour.INTERNAL_WITHOUT_GATEWAY, kept.red.version)
+    mole, vole = (kept.red.container(name, "cellar") for name in ("mole", "vole"))
+    cells = between([mole, vole], WAYS)
+    seen, kernels = lab_prober.sweep(cells), look_at(kept.lab.conversations, [mole, vole])
+    remove(kept.lab, mole, vole)
+
+    proof.shows(str(without))
+    proof.draws({one.name: address_of(one) for one in (mole, vole)})
+    proof.concludes(judge(all_of(cells, reached()), seen))
+    routes = [str(route.destination) for kernel in kernels.values() for route in kernel.routes]
+    proof.fact("they have no route but to the network itself", routes == [str(CELLAR)] * 2, routes)
+    first = 1 if without else 2
+    got = [address_of(one) for one in (mole, vole)]
+    proof.fact(f"addresses are given from {CELLAR[first]} on", got == [CELLAR[first], CELLAR[first + 1]], got)
