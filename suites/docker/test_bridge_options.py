@@ -34,7 +34,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -64,7 +64,7 @@ class Told:
 @pytest.fixture(scope="module")
 def told(lab: Lab) -> Told:
     """Two containers on each network."""
-    red, far = lab.host("red"), lab.station("far")
+    red, far = both(partial(lab.host, "red"), partial(lab.station, "far"))
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     bridge = "com.docker.network.bridge"
     red.network("quiet", subnets=[QUIET], options={f"{bridge}.name": "quiet", f"{bridge}.enable_icc": "false"})

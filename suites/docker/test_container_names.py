@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
@@ -39,6 +40,7 @@ from fixtures.workloads.lab import Lab
 from fixtures.workloads.lifetime import remove, restart
 from fixtures.workloads.machine import Machine
 from fixtures.workloads.name_server import NameServer
+from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -70,22 +72,19 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(lab: Lab) -> Shop:
     """Two containers on one network, one on another, two on the default bridge."""
-    red, station = lab.host("red", options=[f"--dns={NAMES.ip}"]), lab.station("names")
+    red, station = both(partial(lab.host, "red", options=[f"--dns={NAMES.ip}"]), partial(lab.station, "names"))
     lab.cable(station.port("eth0", NAMES), red.port("eth0", RED))
     network = red.network("shop", subnets=[SHOP])
     red.network("depot", subnets=[DEPOT])
-    return Shop(
-        lab,
-        red,
-        network,
-        station,
-        lab.name_server(station, NAMES.ip, {"outside.example": OUTSIDE}),
-        client=red.container("client", "shop", SHOP[10], capabilities=NODE_CAPABILITIES),
-        web=red.container("web", "shop", SHOP[11], aliases=["www"]),
-        clerk=red.container("clerk", "depot", DEPOT[10]),
-        plain=red.container("plain"),
-        other=red.container("other"),
+    names = lab.name_server(station, NAMES.ip, {"outside.example": OUTSIDE})
+    containers = together(
+        partial(red.container, "client", "shop", SHOP[10], capabilities=NODE_CAPABILITIES),
+        partial(red.container, "web", "shop", SHOP[11], aliases=["www"]),
+        partial(red.container, "clerk", "depot", DEPOT[10]),
+        partial(red.container, "plain"),
+        partial(red.container, "other"),
     )
+    return Shop(lab, red, network, station, names, *containers)
 
 
 @fault(

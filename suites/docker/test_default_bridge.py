@@ -37,7 +37,7 @@ from fixtures.workloads.containers import ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = pytest.mark.claim("DKR-2")
 
@@ -68,7 +68,7 @@ class Bridged:
 @pytest.fixture(scope="module")
 def bridged(lab: Lab) -> Bridged:
     """A Docker host as it comes, two containers on its bridge, and a cable to the outside."""
-    red, outside = lab.host("red"), lab.station("outside")
+    red, outside = both(partial(lab.host, "red"), partial(lab.station, "outside"))
     lab.cable(outside.port("eth0", IPv4Interface("192.0.2.9/24")), red.port("lan0", IPv4Interface("192.0.2.1/24")))
     one, two = together(partial(red.container, "one"), partial(red.container, "two"))
     return Bridged(lab, red, outside, one, two)

@@ -39,7 +39,7 @@ from fixtures.workloads.inside import refusal
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.lifetime import remove
 from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = pytest.mark.claim("DKR-1")
 
@@ -72,7 +72,7 @@ def in_host_mode(red: DockerHost, name: str, port: int) -> ContainerEndpoint:
 @pytest.fixture(scope="module")
 def hosted(lab: Lab) -> Hosted:
     """A Docker host, its containers, and a cable to the outside."""
-    red, outside = lab.host("red"), lab.station("outside")
+    red, outside = both(partial(lab.host, "red"), partial(lab.station, "outside"))
     lab.cable(outside.port("eth0", IPv4Interface("192.0.2.9/24")), red.port("lan0", IPv4Interface("192.0.2.1/24")))
     guest, rival, inner = together(
         partial(in_host_mode, red, "guest", GUEST),

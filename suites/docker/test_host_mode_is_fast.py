@@ -39,7 +39,7 @@ from fixtures.workloads.containers import ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-9"), pytest.mark.needs("bridge", "conntrack", "nftables")]
 
@@ -78,7 +78,7 @@ class Modes:
 @pytest.fixture(scope="module")
 def modes(lab: Lab) -> Modes:
     """One Docker host, cabled to the machine that asks."""
-    red, far = lab.host("red"), lab.station("far")
+    red, far = both(partial(lab.host, "red"), partial(lab.station, "far"))
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     published = {"8080/tcp": PUBLISHED, "8080/udp": PUBLISHED, f"{bulk.PORT}/tcp": BULK_PUBLISHED}
     hosted, bridged = together(

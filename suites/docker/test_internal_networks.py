@@ -39,7 +39,7 @@ from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.lifetime import remove
 from fixtures.workloads.name_server import NameServer
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "conntrack", "macvlan")]
 
@@ -67,7 +67,7 @@ class Kept:
 @pytest.fixture(scope="module")
 def kept(lab: Lab) -> Kept:
     """A Docker host cabled to a machine that knows the way to both networks."""
-    red, far = lab.host("red", options=[f"--dns={FAR.ip}"]), lab.station("far")
+    red, far = both(partial(lab.host, "red", options=[f"--dns={FAR.ip}"]), partial(lab.station, "far"))
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     far.configure(*(f"route add {subnet} via {RED.ip}" for subnet in (VAULT, OPEN)))
     red.network("vault", subnets=[VAULT], internal=True)

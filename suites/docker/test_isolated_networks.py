@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 
 import pytest
@@ -35,6 +36,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
+from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -69,11 +71,14 @@ def apart(lab: Lab) -> Apart:
     back = red.network("back", subnets=[BACK], options={"com.docker.network.bridge.name": "back"})
     both = red.container("both", "front", FRONT[20], capabilities=NODE_CAPABILITIES)
     back.connect("both", ipv4_address=str(BACK[20]))
-    lilac, olive, amber = (
-        red.container(name, "front", FRONT[number], capabilities=NODE_CAPABILITIES)
-        for number, name in enumerate(("lilac", "olive", "amber"), start=11)
+    lilac, olive, amber, violet = together(
+        *(
+            partial(red.container, name, "front", FRONT[number], capabilities=NODE_CAPABILITIES)
+            for number, name in enumerate(("lilac", "olive", "amber"), start=11)
+        ),
+        partial(red.container, "violet", "back", BACK[11]),
     )
-    return Apart(lab, red, lilac, olive, amber, red.container("violet", "back", BACK[11]), both)
+    return Apart(lab, red, lilac, olive, amber, violet, both)
 
 
 @fault(ground="apart", reddens=(f"{HERE}/neither_way", f"{HERE}/dropped_by_the_host"), spares=(f"{HERE}/no_*",))

@@ -39,7 +39,7 @@ from fixtures.workloads.containers import ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = pytest.mark.claim("DKR-3")
 
@@ -92,7 +92,7 @@ class Shore:
 @pytest.fixture(scope="module")
 def shore(lab: Lab) -> Shore:
     """The host and its containers, and a cable to the peer, which has a route to docker0's subnet by the host."""
-    red, peer = lab.host("red"), lab.station("peer", sysctls=LOOPBACK_ROUTED)
+    red, peer = both(partial(lab.host, "red"), partial(lab.station, "peer", sysctls=LOOPBACK_ROUTED))
     lab.cable(peer.port("eth0", IPv4Interface("192.0.2.9/24")), red.port("lan0", IPv4Interface("192.0.2.1/24")))
     web, kept, shut = together(
         partial(red.container, "web", ports={f"8080/{protocol}": WEB for protocol in ("tcp", "udp")}),

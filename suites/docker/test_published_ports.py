@@ -37,7 +37,7 @@ from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.machine import Machine
 from fixtures.workloads.publishing import by_testcontainers, exposing, published
-from fixtures.workloads.together import together
+from fixtures.workloads.together import both, together
 
 pytestmark = pytest.mark.claim("DKR-3")
 
@@ -72,7 +72,7 @@ class Harbour:
 @pytest.fixture(scope="module")
 def harbour(lab: Lab) -> Harbour:
     """A Docker host, its containers, and a cable to the outside."""
-    red, outside = lab.host("red"), lab.station("outside")
+    red, outside = both(partial(lab.host, "red"), partial(lab.station, "outside"))
     lab.cable(outside.port("eth0", IPv4Interface("192.0.2.9/24")), red.port("lan0", IPv4Interface("192.0.2.1/24")))
     image = exposing(red, EXPOSED, BOTH)
     web, opened, shut = together(

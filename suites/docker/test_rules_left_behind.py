@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 
 import pytest
@@ -35,6 +36,7 @@ from fixtures.workloads.containers import ContainerEndpoint
 from fixtures.workloads.docker_host import DockerHost
 from fixtures.workloads.lab import Lab
 from fixtures.workloads.lifetime import remove
+from fixtures.workloads.together import both
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -67,15 +69,15 @@ class Host:
 @pytest.fixture(scope="module")
 def host(lab: Lab) -> Host:
     """One container, published."""
-    red, far = lab.host("red"), lab.station("far")
+    red, far = both(partial(lab.host, "red"), partial(lab.station, "far"))
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     red.network("stays", subnets=[STAYS, STAYS_TOO], enable_ipv6=True)
-    shop = red.container("shop", "stays", STAYS[11], ports=both(OF_SHOP))
+    shop = red.container("shop", "stays", STAYS[11], ports=published(OF_SHOP))
     red.settle()
     return Host(lab, red, far.endpoint, shop)
 
 
-def both(port: int) -> dict[str, int]:
+def published(port: int) -> dict[str, int]:
     """8080 published over TCP and UDP, as the SDK takes it."""
     return {"8080/tcp": port, "8080/udp": port}
 
@@ -104,7 +106,7 @@ def come(host: Host) -> ContainerEndpoint:
     host.red.network("first", subnets=[FIRST])
     host.red.network("second", subnets=[SECOND, SECOND_TOO], enable_ipv6=True)
     host.red.network("third", subnets=[THIRD], internal=True)
-    return host.red.container("guest", "first", FIRST[11], ports=both(OF_OTHERS))
+    return host.red.container("guest", "first", FIRST[11], ports=published(OF_OTHERS))
 
 
 def go(host: Host, guest: ContainerEndpoint) -> None:
@@ -144,7 +146,7 @@ def test_the_next_one_is_not_mistaken(host: Host, lab_prober: Prober, proof: Pro
     """A container at the address of one that is gone is reached at its own published port, not at the other's."""
     go(host, come(host))
     host.red.network("next", subnets=[FIRST])
-    heir = host.red.container("heir", "next", FIRST[11], ports=both(OF_THE_NEXT))
+    heir = host.red.container("heir", "next", FIRST[11], ports=published(OF_THE_NEXT))
     own = every([host.far], [virtual("heir", RED.ip, [heir])], [tcp(OF_THE_NEXT), udp(OF_THE_NEXT)])
     former = every([host.far], [foreign("gone", RED.ip)], [tcp(OF_OTHERS), udp(OF_OTHERS)])
     seen = lab_prober.sweep([*own, *former])
