@@ -28,6 +28,8 @@ class Capability(StrEnum):
     IPIP = "ipip"
     GENEVE = "geneve"
     WIREGUARD = "wireguard"
+    ESP = "esp"
+    """IPsec's encryption of packets, by AES in GCM."""
     TUN = "tun"
     BRIDGE_NETFILTER = "bridge-netfilter"
     """br_netfilter, with its settings in each network namespace."""
@@ -110,6 +112,17 @@ PROBES: Mapping[Capability, Probe] = {
     ),
     Capability.WIREGUARD: Probe(
         _link("w0", "type", "wireguard"), "iproute2", "wireguard", "encrypted backends of flannel and calico"
+    ),
+    Capability.ESP: Probe(
+        (
+            (
+                *("ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp"),
+                *("spi", "0x100", "mode", "transport", "aead", "rfc4106(gcm(aes))", f"0x{'5a' * 20}", "64"),
+            ),
+        ),
+        "iproute2",
+        "esp4",
+        "encrypted overlay networks",
     ),
     Capability.TUN: Probe(
         (("ip", "tuntap", "add", "dev", "tun7", "mode", "tun"),), "iproute2", "tun", "flannel's udp backend"

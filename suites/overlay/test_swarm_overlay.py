@@ -85,8 +85,8 @@ def joined(lab: Lab) -> Swarm:
 def _containers(host: DockerHost, number: int) -> tuple[ContainerEndpoint, ContainerEndpoint]:
     """One in either network; the address ends on `number` in both."""
     return (
-        host.container(f"{host.name}-in", "joined", JOINED[number], capabilities=NODE_CAPABILITIES),
-        host.container(f"{host.name}-out", "apart", APART[number]),
+        swarm.container(host, f"{host.name}-in", "joined", JOINED[number], capabilities=NODE_CAPABILITIES),
+        swarm.container(host, f"{host.name}-out", "apart", APART[number]),
     )
 
 
