@@ -57,9 +57,10 @@ class Hermitage:
         """A link from the host to the container, made by hand; it goes with the block."""
         pid = str(self.hermit.pid)
         inside = ["nsenter", "--target", pid, "--net", "ip"]
-        self.red.as_root("ip", "link", "add", "given", "type", "veth", "peer", "name", "link0", "netns", pid)
+        made = "link add given type veth peer name link0"
+        self.red.configure(made, f"address add {HOSTS} dev given", "link set given up")
         try:
-            self.red.configure(f"address add {HOSTS} dev given", "link set given up")
+            self.red.as_root("ip", "link", "set", "link0", "netns", pid)
             self.red.as_root(*inside, "address", "add", str(HERMITS), "dev", "link0")
             self.red.as_root(*inside, "link", "set", "link0", "up")
             yield
