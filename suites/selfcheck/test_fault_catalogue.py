@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -122,6 +123,19 @@ def square(must_redden: bool, verdict: Verdict, *, said: str = "", named: str = 
 def test_a_square_says_whether_the_check_did_what_it_should(given: Square, symbol: str) -> None:
     assert given.symbol == symbol
     assert given.kept == (symbol != "!")
+
+
+def test_a_module_with_a_lab_has_a_matrix_of_its_own() -> None:
+    fault, module = DECLARED[0][0], "suite/module"
+    check = f"{module}/first"
+    matrix = Matrix((*CATALOGUE, fault))
+    matrix.add(square(True, Verdict.FAIL))
+    matrix.add(replace(square(True, Verdict.FAIL), fault=fault.name, check=check))
+    ours = matrix.text().partition("fault x check")[2].partition(f"\n{module}\n")
+    assert fault.does not in ours[0]
+    assert check not in ours[0]
+    assert check in ours[2]
+    assert fault.does in ours[2]
 
 
 def test_the_matrix_shows_the_worst_of_a_check_with_parameters() -> None:
