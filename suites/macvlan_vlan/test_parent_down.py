@@ -26,6 +26,7 @@ from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp
 from fixtures.proof import Proof
+from fixtures.report.drawing import way_in_words
 from fixtures.verdicts.expectation import all_of, blocked
 from fixtures.verdicts.observation import Cell
 from fixtures.workloads.lab import Lab
@@ -97,8 +98,8 @@ def among(aired: Segment) -> tuple[Cell, ...]:
 def test_goes_off(lab: Lab, aired: Segment, lab_prober: Prober, proof: Proof, cut: Cut) -> None:
     """While the card is down nobody reaches anybody: neither containers and peer nor the containers each other.
 
-        card0: up                   peer → one: reached
-               down for a moment    peer → one: ‹peer→one tcp›,  one → two: ‹one→two tcp›
+        card0: up                   peer → one: ‹before›
+               down for a moment    peer → one: ‹peer to one›,  one → two: ‹one to two›
 
     Without a carrier below it a container's link has none.
     """
@@ -108,6 +109,10 @@ def test_goes_off(lab: Lab, aired: Segment, lab_prober: Prober, proof: Proof, cu
     with down(aired, cut):
         lost = must_become(lab_prober, all_of(cells, blocked()), witnesses=[before.judgement.sweep])
 
+    heard, silence = before.judgement.sweep, lost.judgement.sweep
+    ways = ("peer", "one"), ("one", "two")
+    proof.draws({"before": way_in_words(heard, "peer", "one")})
+    proof.draws({f"{one} to {other}": way_in_words(silence, one, other) for one, other in ways})
     proof.concludes(before.judgement, lost.judgement)
 
 

@@ -32,6 +32,7 @@ from fixtures.probes.plan import at, between, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
 from fixtures.proof import Proof
+from fixtures.report.drawing import way_in_words
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
@@ -196,17 +197,30 @@ def test_talk_by_the_router(routed: Routed, lab_prober: Prober, proof: Proof) ->
 def test_stop_with_the_router(
     routed: Routed, stopped: Callable[[Routed], AbstractContextManager[None]], lab_prober: Prober, proof: Proof
 ) -> None:
-    """While the router stands still neither reaches the other, only its own VLAN; before and after they talk."""
+    """While the router stands still neither reaches the other, only its own VLAN; before and after they talk.
+
+        red10 192.0.2.11 ─ VLAN 10 ─ router ─ VLAN 20 ─ red20 198.51.100.11
+
+        before:             red10 → red20 ‹before›
+        it stands still:    red10 → red20 ‹during›,  red10 → back in VLAN 10 ‹red10→back›
+        ‹seconds› s after:  red10 → red20 ‹after›
+
+    Nothing is changed in the containers.
+    """
     between_vlans = between([routed.red10, routed.red20], _ways(routed))
     beside = _beside(routed)
 
-    proof.concludes(judge(all_of(between_vlans, reached()), lab_prober.sweep(between_vlans)))
+    before = lab_prober.sweep(between_vlans)
+    proof.concludes(judge(all_of(between_vlans, reached()), before))
     with stopped(routed):
         during = lab_prober.sweep(between_vlans + beside)
     after = must_become(lab_prober, all_of(between_vlans, reached()))
 
     without = all_of(between_vlans, blocked()) | all_of(beside, reached())
     proof.concludes(judge(without, during), after.judgement)
+    sweeps = {"before": before, "during": during, "after": after.judgement.sweep}
+    proof.draws({when: way_in_words(seen, "red10", "red20") for when, seen in sweeps.items()})
+    proof.draws({"seconds": f"{after.took:.2f}"})
     proof.measured("until they talk again", after.took, "s")
 
 
