@@ -19,6 +19,9 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from clusters.capabilities import Capability
+from fixtures.checks import named
+from fixtures.engines.engines import Engines
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import routed
 from fixtures.options import EngineChoice, chosen
@@ -41,8 +44,6 @@ pytestmark = [pytest.mark.claim("OVL-1"), pytest.mark.needs("vxlan", "conntrack"
 HERE = "overlay/swarm_encrypted"
 PORT, VXLAN = 8080, 4789
 SECRET = IPv4Network("198.51.100.0/24")
-PROCESSORS = 2
-"""How many it takes: a swarm's daemons talk to each other by deadlines of their own."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,20 @@ class Encrypted:
 
 
 @pytest.fixture(scope="module")
-def spacious(lab: Lab, request: pytest.FixtureRequest) -> Lab:
-    """The lab, if its engine has processors enough for a swarm, or was asked for by name."""
-    processors = lab.engine.docker.info()["NCPU"]
-    if processors < PROCESSORS and chosen(request.config).engine is not EngineChoice.UML:
+def not_cramped(engines: Engines, request: pytest.FixtureRequest) -> None:
+    """Not in a guest, which has one processor, unless it was asked for by name; told before one is booted."""
+    lacking = engines.local.lacking(named(request.node, "needs", Capability))
+    if lacking and chosen(request.config).engine is EngineChoice.AUTO:
         raise NotSupportedHere(
-            f"the {lab.engine.name} engine can encrypt, and has {processors} processor for two Docker daemons:"
-            " they take minutes and may miss their swarm's own deadlines, of 20 s to attach a container"
-            " (--engine=uml has them try)"
+            f"the local engine lacks {', '.join(lacking)}; the guest engine can encrypt, and has one processor for"
+            " two Docker daemons: they take minutes and may miss their swarm's own deadlines, of 20 s to attach a"
+            " container (--engine=uml has them try)"
         )
-    return lab
 
 
 @pytest.fixture(scope="module")
-def encrypted(spacious: Lab) -> Encrypted:
+def encrypted(not_cramped: None, lab: Lab) -> Encrypted:  # noqa: ARG001 - first, since the lab may boot a guest
     """A swarm of two hosts on a switch, with one encrypted network."""
-    lab = spacious
     red, blue = lab.hosts("red", "blue")
     switch = lab.switch("switch")
     for number, host in ((1, red), (2, blue)):
