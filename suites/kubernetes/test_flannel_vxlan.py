@@ -101,7 +101,7 @@ def test_checksums(world: World, prober: Prober, proof: Proof) -> None:
 
     after = wrong_checksums(world, prober)
     proof.concludes(judge(without_nat(cells, world), seen))
-    proof.fact("no node counted a wrong UDP checksum", before == after, f"{before}, then {after}")
+    proof.fact("no node counted a wrong UDP checksum", before == after, {"before": before, "after": after})
 
 
 def cards(world: World, kernels: Mapping[str, NetState]) -> dict[Endpoint, str]:

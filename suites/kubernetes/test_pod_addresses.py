@@ -69,7 +69,7 @@ def test_bridge_is_the_gateway(world: World, cluster: Cluster, prober: Prober, p
         node.name: [f"{it[1]}/{it.prefixlen}" for it in node.pod_cidrs if it.version == 4]
         for node in cluster.nodes
     }
-    proof.fact("cni0 has the first address of its subnet", has == first, f"{has}, promised {first}")
+    proof.fact("cni0 has the first address of its subnet", has == first, {"has": has, "promised": first})
 
 
 @pytest.mark.claim("POD-6")

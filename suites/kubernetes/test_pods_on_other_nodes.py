@@ -54,5 +54,5 @@ def test_own_view(world: World, prober: Prober, proof: Proof) -> None:
 
     own = {pod.name: tuple(it.ip for it in kernels[pod.name].link("eth0").addresses) for pod in apart}
     named = {pod.name: pod.addresses for pod in apart}
-    proof.fact("eth0 has the address that the API names", own == named, f"{own}, {named}")
+    proof.fact("eth0 has the address that the API names", own == named, {"own": own, "named": named})
     proof.concludes(judge(seen_as(cells, own), seen))

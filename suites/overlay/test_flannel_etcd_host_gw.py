@@ -148,4 +148,4 @@ def test_wire(bare: FlannelHosts, ways: list[Probe], lab_prober: Prober, proof: 
     none = rendered(wrapped[:5]) or "none"
     proof.fact(f"of {len(taps.frames)} frames on the wire none is wrapped", not wrapped, none)
     right = {(*ends[0], *ends[1]), (*ends[1], *ends[0])}
-    proof.fact("they go from card to card, in the containers' names", lines == right, sorted(map(str, lines)))
+    proof.fact("they go from card to card, in the containers' names", lines == right, lines)
