@@ -31,7 +31,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import shares
 from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, virtual_server
+from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, afresh, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -49,7 +49,7 @@ class Direct:
     def cells(self, times: int = 1) -> tuple[Cell, ...]:
         """The client asks by TCP and UDP."""
         ways = [way(PORT, timeout=self.farm.lab.engine.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.service.destination], ways * times)
+        return every([self.farm.client.endpoint], [self.service.destination], afresh(ways * times))
 
     def known_card(self) -> str:
         """Whose card the client believes the virtual address to be at."""

@@ -32,7 +32,7 @@ from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.spread import shares, shares_in_words
 from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
+from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, afresh, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs", "conntrack"), pytest.mark.claim("LVS-5")]
 
@@ -135,7 +135,7 @@ def test_answers_in_turn(nat: Nat, lab_prober: Prober, proof: Proof) -> None:
     The large ones need many packets each way, all of one connection.
     """
     patience = nat.farm.lab.engine.patience
-    ways = [*[tcp(PORT, timeout=patience), udp(PORT, timeout=patience)] * 12]
+    ways = afresh([tcp(PORT, timeout=patience), udp(PORT, timeout=patience)] * 12)
     ways += [get(PORT, size=200_000, timeout=patience)] * 3
     cells = every([nat.farm.client.endpoint], [nat.service.destination], ways)
 

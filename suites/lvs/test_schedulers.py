@@ -31,7 +31,7 @@ from fixtures.verdicts.observation import Cell, Protocol
 from fixtures.verdicts.spread import shares, shares_in_words
 from fixtures.workloads.farm import CLIENT, Farm
 from fixtures.workloads.inside import routed
-from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
+from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, afresh, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -61,7 +61,7 @@ class Scheduled:
     def cells(self, scheduler: Scheduler, times: int) -> tuple[Cell, ...]:
         """The client asks so many times by TCP, and so many times by UDP."""
         ways = [way(PORT, timeout=self.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.services[scheduler].destination], ways * times)
+        return every([self.farm.client.endpoint], [self.services[scheduler].destination], afresh(ways * times))
 
     def opened(self, count: int, stack: ExitStack) -> tuple[str, ...]:
         """The client opens connections to the service by least connections, held by `stack`: to whom each went."""

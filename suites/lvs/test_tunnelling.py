@@ -32,7 +32,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import shares
 from fixtures.workloads.farm import CLIENT, DIRECTOR, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, virtual_server
+from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, afresh, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs", "ipip"), pytest.mark.claim("LVS-5")]
 
@@ -53,7 +53,7 @@ class Tunnelled:
     def cells(self, times: int = 1) -> tuple[Cell, ...]:
         """The client asks by TCP and UDP."""
         ways = [way(PORT, timeout=self.farm.lab.engine.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.service.destination], ways * times)
+        return every([self.farm.client.endpoint], [self.service.destination], afresh(ways * times))
 
 
 @pytest.fixture(scope="module")
