@@ -24,14 +24,13 @@ from fixtures.probes.addressed import looks
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import shares
 from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, afresh, virtual_server
+from fixtures.workloads.ipvs import Forwarding, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -48,8 +47,7 @@ class Direct:
 
     def cells(self, times: int = 1) -> tuple[Cell, ...]:
         """The client asks by TCP and UDP."""
-        ways = [way(PORT, timeout=self.farm.lab.engine.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.service.destination], afresh(ways * times))
+        return self.farm.asked(self.service.destination, times)
 
     def known_card(self) -> str:
         """Whose card the client believes the virtual address to be at."""

@@ -21,9 +21,7 @@ import pytest
 
 from fixtures.faults.fault import fault
 from fixtures.probes.held import held
-from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
@@ -31,7 +29,7 @@ from fixtures.verdicts.observation import Cell, Protocol
 from fixtures.verdicts.spread import shares, shares_in_words
 from fixtures.workloads.farm import CLIENT, Farm
 from fixtures.workloads.inside import routed
-from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, afresh, virtual_server
+from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -60,8 +58,7 @@ class Scheduled:
 
     def cells(self, scheduler: Scheduler, times: int) -> tuple[Cell, ...]:
         """The client asks so many times by TCP, and so many times by UDP."""
-        ways = [way(PORT, timeout=self.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.services[scheduler].destination], afresh(ways * times))
+        return self.farm.asked(self.services[scheduler].destination, times)
 
     def opened(self, count: int, stack: ExitStack) -> tuple[str, ...]:
         """The client opens connections to the service by least connections, held by `stack`: to whom each went."""

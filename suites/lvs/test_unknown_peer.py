@@ -22,7 +22,7 @@ from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.frames import Packet
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
+from fixtures.probes.ways import tcp
 from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
@@ -45,8 +45,7 @@ class Astray:
 
     def cells(self, times: int = 1) -> tuple[Cell, ...]:
         """The client asks by TCP and UDP."""
-        ways = [way(PORT, timeout=self.farm.lab.engine.patience) for way in (tcp, udp)]
-        return every([self.farm.client.endpoint], [self.service.destination], ways * times)
+        return self.farm.asked(self.service.destination, times)
 
     def witnesses(self, prober: Prober) -> list[Sweep]:
         """The client reaches each real server as such, and with a way back also the virtual one."""
