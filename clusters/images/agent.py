@@ -8,7 +8,7 @@ from pathlib import Path
 from clusters.images import cache, local
 from clusters.images.recipes import digest, tree
 
-CODE = Path(__file__).parents[2] / "fixtures" / "workloads" / "agent"
+CODE = Path(__file__).parents[2] / "fixtures" / "agent"
 """The prober: a package of the standard library and dnspython alone, run as `python3 -m agent`."""
 
 CONTEXTS = Path(__file__).parent / "contexts"

@@ -20,23 +20,23 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import packet_rule
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove, start_again, stop
+from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.kernel import Link, look, look_at
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, IPAddress
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove, start_again, stop
-from fixtures.workloads.together import together
 
 pytestmark = pytest.mark.claim("DKR-2")
 

@@ -22,19 +22,19 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import at, between, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, too_big
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "conntrack")]
 

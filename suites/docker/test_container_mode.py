@@ -19,21 +19,21 @@ from functools import partial
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.inside import refusal
+from fixtures.endpoints.together import together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove, restart
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import Route, look, look_at, namespace
 from fixtures.probes.plan import at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, refused
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe, Protocol, Sweep
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.inside import refusal
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove, restart
-from fixtures.workloads.together import together
 
 pytestmark = pytest.mark.claim("DKR-4")
 

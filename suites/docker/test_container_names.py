@@ -26,21 +26,21 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 from docker.models.networks import Network
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove, restart
+from fixtures.lab.machine import Machine
+from fixtures.lab.name_server import NameServer
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, every, foreign
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, tcp
-from fixtures.probes.ways_in import RESOLVER
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, no_such_name, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove, restart
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.name_server import NameServer
-from fixtures.workloads.together import both, together
+from fixtures.world.ways_in import RESOLVER
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 

@@ -21,7 +21,13 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.connections import listed
 from fixtures.probes.journey import senders
 from fixtures.probes.kernel import look_at, namespace
@@ -30,14 +36,8 @@ from fixtures.probes.plan import Destination, address_of, at, between, every
 from fixtures.probes.promises import seen_as, without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import both, together
 
 pytestmark = pytest.mark.claim("DKR-2")
 

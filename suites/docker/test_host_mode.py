@@ -21,25 +21,25 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.inside import refusal
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.connections import listed
 from fixtures.probes.kernel import look_at, namespace
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import host_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe, Protocol, Sweep
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.inside import refusal
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import both, together
+from fixtures.world.ways_in import host_port
 
 pytestmark = pytest.mark.claim("DKR-1")
 

@@ -25,21 +25,21 @@ from statistics import median
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import TABLE
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes import bulk
 from fixtures.probes.plan import Destination, address_of, cell, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import both, together
 
 pytestmark = [pytest.mark.claim("DKR-9"), pytest.mark.needs("bridge", "conntrack", "nftables")]
 

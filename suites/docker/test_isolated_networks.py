@@ -25,18 +25,18 @@ from ipaddress import IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import routed
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, between, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 

@@ -22,21 +22,21 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 import pytest
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, ping, tcp, udp
-from fixtures.probes.ways_in import RESOLVER
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove
-from fixtures.workloads.together import together
+from fixtures.world.ways_in import RESOLVER
 
 pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "ipv6", "conntrack")]
 

@@ -21,21 +21,21 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.endpoint import Endpoint
+from fixtures.endpoints.together import together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look, namespace
 from fixtures.probes.plan import Destination, at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.endpoint import Endpoint
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove
-from fixtures.workloads.together import together
 
 pytestmark = pytest.mark.claim("DKR-5")
 

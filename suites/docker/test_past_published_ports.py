@@ -25,21 +25,21 @@ from ipaddress import IPv4Interface, ip_address
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import host_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, refused
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, IPAddress, Probe
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import both, together
+from fixtures.world.ways_in import host_port
 
 pytestmark = pytest.mark.claim("DKR-3")
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import pytest
 from docker import DockerClient
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint, Place, start
+from fixtures.endpoints.conversation import Conversations
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.command import words
 from fixtures.probes.frames import Direction
@@ -24,8 +26,6 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, lookup, ping, tcp, udp
 from fixtures.report.recorder import Run
 from fixtures.verdicts.observation import Observation, Outcome, Probe, Sweep
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint, Place, start
-from fixtures.workloads.conversation import Conversations
 
 PORT = 8080
 UNLIMITED = {"net.ipv4.icmp_ratelimit": "0"}

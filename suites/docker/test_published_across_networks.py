@@ -23,18 +23,18 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, address_of, at, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 

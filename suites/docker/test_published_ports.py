@@ -21,23 +21,23 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.publishing import by_testcontainers, exposing, published
+from fixtures.plugins.proof import Proof
 from fixtures.probes.connections import listed
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import Destination, address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import host_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe, Protocol
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.publishing import by_testcontainers, exposing, published
-from fixtures.workloads.together import both, together
+from fixtures.world.ways_in import host_port
 
 pytestmark = pytest.mark.claim("DKR-3")
 

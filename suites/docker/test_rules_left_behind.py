@@ -23,20 +23,20 @@ from ipaddress import IPv4Interface, IPv4Network, IPv6Network
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both
 from fixtures.faults.fault import fault
-from fixtures.probes.firewall import rules_of
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.firewall import rules_of
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import addresses_of, look
 from fixtures.probes.plan import every, foreign, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.lifetime import remove
-from fixtures.workloads.together import both
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 

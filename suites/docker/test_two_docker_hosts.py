@@ -26,20 +26,20 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import routed
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.switch import Switch
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import Destination, address_of, at, every, foreign, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.switch import Switch
-from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("DKR-8"), pytest.mark.needs("bridge", "conntrack")]
 

@@ -24,24 +24,24 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.endpoint import Endpoint
+from fixtures.endpoints.together import together
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.journey import senders
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import Destination, address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import host_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Protocol, Sweep
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.endpoint import Endpoint
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
+from fixtures.world.ways_in import host_port
 
 pytestmark = pytest.mark.claim("DKR-3")
 

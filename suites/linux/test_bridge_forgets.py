@@ -20,16 +20,16 @@ import pytest
 
 from clusters.waiting import poll
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.bridged import Bridged, bridged
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
-from fixtures.workloads.bridged import Bridged, bridged
-from fixtures.workloads.lab import Lab
 
 pytestmark = pytest.mark.claim("LNX-6")
 

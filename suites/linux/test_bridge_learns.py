@@ -17,16 +17,16 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.bridged import Bridged, bridged
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import at, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
-from fixtures.workloads.bridged import Bridged, bridged
-from fixtures.workloads.lab import Lab
 
 pytestmark = pytest.mark.claim("LNX-5")
 

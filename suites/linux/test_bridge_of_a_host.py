@@ -21,20 +21,20 @@ from ipaddress import IPv4Address, IPv4Interface
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.bridge import LINK, MAC, Bridge
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine, Port
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.frames import Direction
 from fixtures.probes.journey import Hop, in_words, taken
 from fixtures.probes.plan import Destination, address_of, at, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation, Probe
 from fixtures.verdicts.spread import of_cells
-from fixtures.workloads.bridge import LINK, MAC, Bridge
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine, Port
 
 pytestmark = pytest.mark.claim("LNX-7")
 

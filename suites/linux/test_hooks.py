@@ -15,16 +15,16 @@ import pytest
 
 from clusters.capabilities import Capability
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.topologies.router import NEAR, Routed, routed
+from fixtures.lab.trail import Filter, in_words, trail
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.trail import Filter, in_words, trail
 from fixtures.probes.ways import udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.router import NEAR, Routed, routed
 
 pytestmark = pytest.mark.claim("LNX-8")
 

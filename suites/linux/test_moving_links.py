@@ -16,18 +16,18 @@ from functools import partial
 
 import pytest
 
+from fixtures.endpoints.shadowing import WITHOUT_RIGHTS, shadowed
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.namespaces import move
+from fixtures.plugins.proof import Proof
 from fixtures.probes.contents import addresses, links
 from fixtures.probes.plan import Destination, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.namespaces import move
-from fixtures.workloads.shadowing import WITHOUT_RIGHTS, shadowed
 
 pytestmark = pytest.mark.claim("LNX-4")
 

@@ -21,14 +21,14 @@ from functools import partial
 import pytest
 
 from clusters.capabilities import Capability
+from fixtures.endpoints.conversation import Ran
+from fixtures.endpoints.shadowing import shadowed
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.namespaces import Namespace, fresh
+from fixtures.plugins.proof import Proof
 from fixtures.probes.contents import TABLES, Inside
-from fixtures.proof import Proof
-from fixtures.workloads.conversation import Ran
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.namespaces import Namespace, fresh
-from fixtures.workloads.shadowing import shadowed
 
 pytestmark = pytest.mark.claim("LNX-1")
 

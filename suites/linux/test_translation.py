@@ -20,22 +20,22 @@ from contextlib import ExitStack
 import pytest
 
 from clusters.capabilities import Capability
+from fixtures.endpoints.conversation import Ran
+from fixtures.endpoints.shadowing import WITHOUT_RIGHTS, shadowed
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.router import BLUE, FAR, RED, Routed, routed
+from fixtures.lab.topologies.translating import HOOKS, INVALID, VIRTUAL, Turn, translating, try_out
+from fixtures.lab.trail import Filter
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.connections import Connection, Way, connections, listed
 from fixtures.probes.plan import Destination, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.trail import Filter
 from fixtures.probes.ways import udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
-from fixtures.workloads.conversation import Ran
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.router import BLUE, FAR, RED, Routed, routed
-from fixtures.workloads.shadowing import WITHOUT_RIGHTS, shadowed
-from fixtures.workloads.translating import HOOKS, INVALID, VIRTUAL, Turn, translating, try_out
 
 pytestmark = [pytest.mark.claim("LNX-8"), pytest.mark.needs("conntrack")]
 

@@ -19,15 +19,15 @@ from ipaddress import IPv4Interface
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
 
 pytestmark = pytest.mark.claim("LNX-2")
 

@@ -17,17 +17,17 @@ from ipaddress import IPv4Interface
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.namespaces import by_number
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.frames import Direction
 from fixtures.probes.plan import between
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.namespaces import by_number
 
 pytestmark = pytest.mark.claim("LNX-3")
 

@@ -9,13 +9,13 @@ import pytest
 from clusters.capabilities import Capability
 from fixtures.engines.engine import Engine
 from fixtures.engines.engines import Engines
-from fixtures.networks import standing
-from fixtures.report.record import Collector
+from fixtures.evidence.record import Collector
+from fixtures.lab.cabling import Hands
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.lvs_farm import Farm, stood_up
+from fixtures.plugins.networks import standing
+from fixtures.plugins.showing import shown
 from fixtures.report.recorder import Run
-from fixtures.showing import shown
-from fixtures.workloads.farm import Farm, stood_up
-from fixtures.workloads.hand import Hands
-from fixtures.workloads.lab import Lab
 
 NEEDED = (Capability.IPVS, Capability.IPIP, Capability.IPSET, Capability.CONNTRACK)
 """What the modules of this suite need between them, so that all can work on one engine."""

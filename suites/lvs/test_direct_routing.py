@@ -20,17 +20,17 @@ from ipaddress import IPv4Address
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.ipvs import Forwarding, VirtualServer, virtual_server
+from fixtures.lab.topologies.lvs_farm import CLIENT, Farm
+from fixtures.plugins.proof import Proof
 from fixtures.probes.addressed import looks
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import shares
-from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.ipvs import Forwarding, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 

@@ -16,18 +16,18 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from fixtures.endpoints.inside import routed
+from fixtures.evidence.drawing import in_words
 from fixtures.faults.fault import fault
-from fixtures.probes.flood import RoundTrips, flood
+from fixtures.lab.flood import RoundTrips, flood
+from fixtures.lab.ipvs import PORT
+from fixtures.lab.topologies.lvs_farm import CLIENT, Farm
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.proof import Proof
-from fixtures.report.drawing import in_words
 from fixtures.verdicts.expectation import Expectation, all_of, reached, refused
 from fixtures.verdicts.judge import Judgement, judge
-from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.inside import routed
-from fixtures.workloads.ipvs import PORT
 
 pytestmark = [pytest.mark.needs("ipset"), pytest.mark.claim("LVS-5")]
 

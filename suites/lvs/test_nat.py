@@ -21,18 +21,18 @@ from ipaddress import IPv4Address
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.ipvs import PORT, Forwarding, Scheduler, VirtualServer, afresh, virtual_server
+from fixtures.lab.topologies.lvs_farm import CLIENT, Farm
+from fixtures.plugins.proof import Proof
 from fixtures.probes.addressed import looks
 from fixtures.probes.capture import rendered
 from fixtures.probes.connections import Connection, Way, connections, listed
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.spread import shares, shares_in_words
-from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, afresh, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs", "conntrack"), pytest.mark.claim("LVS-5")]
 

@@ -19,17 +19,17 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from fixtures.endpoints.inside import routed
 from fixtures.faults.fault import fault
+from fixtures.lab.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
+from fixtures.lab.topologies.lvs_farm import CLIENT, Farm
+from fixtures.plugins.proof import Proof
 from fixtures.probes.held import held
 from fixtures.probes.runner import Prober
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Protocol
 from fixtures.verdicts.spread import shares, shares_in_words
-from fixtures.workloads.farm import CLIENT, Farm
-from fixtures.workloads.inside import routed
-from fixtures.workloads.ipvs import PORT, Forwarding, Scheduler, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 

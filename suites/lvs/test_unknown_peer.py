@@ -18,17 +18,17 @@ from ipaddress import IPv4Address
 import pytest
 
 from fixtures.faults.fault import fault
+from fixtures.lab.ipvs import PORT, Forwarding, VirtualServer, virtual_server
+from fixtures.lab.topologies.lvs_farm import CLIENT, CLIENTS, DIRECTOR, Farm
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.frames import Packet
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation, Sweep
-from fixtures.workloads.farm import CLIENT, CLIENTS, DIRECTOR, Farm
-from fixtures.workloads.ipvs import PORT, Forwarding, VirtualServer, virtual_server
 
 pytestmark = [pytest.mark.needs("ipvs", "conntrack"), pytest.mark.claim("LVS-5")]
 

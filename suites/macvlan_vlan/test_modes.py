@@ -25,8 +25,17 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import together
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured_inside
+from fixtures.lab import attempts
+from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.macvlan import Family
+from fixtures.lab.switch import Switch
+from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.frames import Direction
 from fixtures.probes.journey import Hop, in_words
@@ -35,18 +44,9 @@ from fixtures.probes.plan import Destination, at, between, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
-from fixtures.workloads import attempts
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import WITHOUT_NAT, DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.macvlan import Family
-from fixtures.workloads.switch import Switch
-from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("MVL-9"), pytest.mark.needs("macvlan")]
 

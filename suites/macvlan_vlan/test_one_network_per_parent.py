@@ -17,19 +17,19 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured_inside
+from fixtures.lab import attempts, lifetime
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.segment import NETWORK, PARENT, Segment, segment
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, between, cell
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
-from fixtures.workloads import attempts, lifetime
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.segment import NETWORK, PARENT, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-3"), pytest.mark.needs("macvlan")]
 

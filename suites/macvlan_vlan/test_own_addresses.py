@@ -22,8 +22,14 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import packet_rule
+from fixtures.lab.docker_host import WITHOUT_NAT
+from fixtures.lab.lab import Lab
+from fixtures.lab.macvlan import Family
+from fixtures.lab.topologies.segment import PARENT, SUBNET, Segment, segment
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.connections import listed
 from fixtures.probes.frames import Direction, Frame
@@ -34,14 +40,8 @@ from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import seen_as, without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Protocol
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import WITHOUT_NAT
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.macvlan import Family
-from fixtures.workloads.segment import PARENT, SUBNET, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-1"), pytest.mark.needs("macvlan", "conntrack")]
 

@@ -18,19 +18,19 @@ from enum import StrEnum
 
 import pytest
 
+from fixtures.evidence.drawing import way_in_words
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.segment import PARENT, Segment, segment
+from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp
-from fixtures.proof import Proof
-from fixtures.report.drawing import way_in_words
 from fixtures.verdicts.expectation import all_of, blocked
 from fixtures.verdicts.observation import Cell
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.segment import PARENT, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-1"), pytest.mark.needs("macvlan")]
 

@@ -19,20 +19,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured, configured_inside
+from fixtures.lab.lab import Lab
+from fixtures.lab.topologies.segment import PARENT, Segment, segment
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import NetState, look_at
 from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import Expectation, all_of, blocked
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
-from fixtures.workloads.endpoint import Endpoint
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.segment import PARENT, Segment, segment
 
 pytestmark = [pytest.mark.claim("MVL-2"), pytest.mark.needs("macvlan")]
 

@@ -21,22 +21,22 @@ from typing import Any
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured
+from fixtures.lab import attempts
+from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.macvlan import Family
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Sweep
-from fixtures.workloads import attempts
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import WITHOUT_NAT, DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.macvlan import Family
 
 pytestmark = pytest.mark.needs("vlan", "macvlan")
 

@@ -24,23 +24,23 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 
 import pytest
 
+from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.switch_levers import joined, native, not_carried, tagged
+from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.switch import Switch
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.frames import Direction, Frame
 from fixtures.probes.kernel import look_at, quiet
 from fixtures.probes.plan import Destination, at, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import IPAddress, Probe
-from fixtures.workloads.containers import ContainerEndpoint
-from fixtures.workloads.docker_host import WITHOUT_NAT, DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.switch import Switch
 
 pytestmark = pytest.mark.needs("vlan", "macvlan")
 

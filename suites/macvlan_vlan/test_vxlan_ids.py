@@ -21,22 +21,22 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
+from fixtures.endpoints.together import together
+from fixtures.evidence.drawing import in_words
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.frames import Frame
 from fixtures.probes.plan import Destination, between, cell
 from fixtures.probes.promises import seen_as, without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp
-from fixtures.proof import Proof
-from fixtures.report.drawing import in_words
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.together import together
 
 pytestmark = [pytest.mark.claim("MVL-7"), pytest.mark.needs("vxlan")]
 

@@ -16,21 +16,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.cni.flannel.hosts import BRIDGE, CARD, POOL, FlannelHosts, Images, stand
+from fixtures.cni.flannel.tunnel import held
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import dropped, leftover_tunnel
-from fixtures.flannel.hosts import BRIDGE, CARD, POOL, FlannelHosts, Images, stand
-from fixtures.flannel.tunnel import held
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.kernel import Route, look_at
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import every_way, filling
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached, too_big
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads.lab import Lab
 
 pytestmark = [pytest.mark.claim("OVL-2"), pytest.mark.needs("bridge-netfilter", "conntrack")]
 

@@ -18,21 +18,21 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from fixtures.cni.flannel.convergence import until_settled
+from fixtures.cni.flannel.hosts import BRIDGE, CARD, POOL, PREFIX, FlannelHosts, Images, plugged, stand
+from fixtures.cni.flannel.tunnel import differences
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import mtu, routed
-from fixtures.flannel.convergence import until_settled
-from fixtures.flannel.hosts import BRIDGE, CARD, POOL, PREFIX, FlannelHosts, Images, plugged, stand
-from fixtures.flannel.tunnel import differences
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import Destination, address_of, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.addresses import misplaced
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
+from fixtures.world.addresses import misplaced
 
 pytestmark = [pytest.mark.claim("OVL-2"), pytest.mark.needs("vxlan", "bridge-netfilter", "conntrack")]
 

@@ -15,23 +15,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from fixtures.cni.flannel import vxlan
+from fixtures.cni.flannel.hosts import BRIDGE, FlannelHosts, Images, stand
+from fixtures.cni.flannel.tunnel import DEVICE
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import dropped, mtu, routed
-from fixtures.flannel import vxlan
-from fixtures.flannel.hosts import BRIDGE, FlannelHosts, Images, stand
-from fixtures.flannel.tunnel import DEVICE
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
-from fixtures.probes.envelope import TunnelEnd, promised, seen_in
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
+from fixtures.probes.tunnel_header import TunnelEnd, promised, seen_in
 from fixtures.probes.ways import every_way, filling
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached, too_big
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads.lab import Lab
 
 pytestmark = [pytest.mark.claim("OVL-2"), pytest.mark.needs("vxlan", "bridge-netfilter", "conntrack")]
 

@@ -20,24 +20,25 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 
 from clusters.capabilities import Capability
-from fixtures.checks import named
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.engines.choice import EngineChoice
 from fixtures.engines.engines import Engines
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import routed
-from fixtures.options import EngineChoice, chosen
+from fixtures.lab import swarm
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.switch import Switch
+from fixtures.plugins.checks import named
+from fixtures.plugins.options import chosen
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import every_way, ping, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.verdict import NotSupportedHere
-from fixtures.workloads import swarm
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.switch import Switch
 
 pytestmark = [pytest.mark.claim("OVL-1"), pytest.mark.needs("vxlan", "conntrack", "esp")]
 

@@ -22,25 +22,25 @@ from itertools import permutations
 
 import pytest
 
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import dropped, routed
+from fixtures.lab import swarm
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.machine import Machine
+from fixtures.lab.switch import Switch
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
-from fixtures.probes.envelope import TunnelEnd, promised, seen_in
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import Destination, address_of, at, between, cell, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
+from fixtures.probes.tunnel_header import TunnelEnd, promised, seen_in
 from fixtures.probes.ways import every_way, filling, lookup, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached, too_big
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads import swarm
-from fixtures.workloads.containers import NODE_CAPABILITIES, ContainerEndpoint
-from fixtures.workloads.docker_host import DockerHost
-from fixtures.workloads.lab import Lab
-from fixtures.workloads.machine import Machine
-from fixtures.workloads.switch import Switch
 
 pytestmark = [pytest.mark.claim("OVL-1"), pytest.mark.needs("vxlan", "conntrack")]
 

@@ -16,17 +16,17 @@ from contextlib import contextmanager
 
 import pytest
 
-from fixtures.probes.one_exec_each import AGNHOST, connect_all
+from fixtures.endpoints.conversation import Conversations
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Placement
-from fixtures.workloads.conversation import Conversations
-from fixtures.workloads.pods import Container, Pod, PodEndpoint, Port
-from fixtures.workloads.world import World
+from fixtures.world.one_exec_each import AGNHOST, connect_all
+from fixtures.world.pods import Container, Pod, PodEndpoint, Port
+from fixtures.world.world import World
 
 PORTS = range(8080, 8086)
 BLOCKED = range(8083, 8086)

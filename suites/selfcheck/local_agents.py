@@ -12,11 +12,11 @@ from pathlib import Path
 from socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
 
 from clusters import shell
+from fixtures.endpoints.endpoint import Kind, StreamBroken
+from fixtures.endpoints.streams import Channel, LineStream
 from fixtures.verdicts.observation import IPAddress
-from fixtures.workloads.endpoint import Kind, StreamBroken
-from fixtures.workloads.streams import Channel, LineStream
 
-AGENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "fixtures" / "workloads")}
+AGENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "fixtures")}
 
 
 def agent(*words: str) -> list[str]:

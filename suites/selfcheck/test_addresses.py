@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from clusters.nodes import Node, Role
-from fixtures.workloads.addresses import IPNetwork, Located, astray, misplaced, shared
+from fixtures.world.addresses import IPNetwork, Located, astray, misplaced, shared
 
 POOL: list[IPNetwork] = [IPv4Network("10.244.0.0/16"), IPv6Network("fd00:10:244::/56")]
 WORKER = Node("worker", Role.WORKER, (), (IPv4Network("10.244.1.0/24"), IPv6Network("fd00:10:244:1::/64")))

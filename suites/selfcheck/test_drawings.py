@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.proof import Proof
-from fixtures.report.drawing import drawing_in, filled
-from fixtures.report.record import CheckRecord
+from fixtures.evidence.drawing import drawing_in, filled
+from fixtures.evidence.record import CheckRecord
+from fixtures.plugins.proof import Proof
 from fixtures.verdicts.expectation import blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Outcome, Protocol

@@ -6,7 +6,7 @@ import pytest
 
 from clusters.capabilities import Capability, Found
 from clusters.features import Feature
-from fixtures.environment import does_not_apply, kernel_has
+from fixtures.plugins.environment import does_not_apply, kernel_has
 from fixtures.verdicts.verdict import NotSupportedHere, Unknown
 
 POLICY, BRIDGE = frozenset({Feature.NETWORK_POLICY}), frozenset({Feature.BRIDGE})

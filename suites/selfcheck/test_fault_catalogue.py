@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from clusters.legs import suite_legs
-from fixtures.checks import check_id
 from fixtures.faults.catalogue import CATALOGUE
 from fixtures.faults.fault import Fault, faults_of
 from fixtures.faults.matrix import Matrix, Square
+from fixtures.plugins.checks import check_id
 from fixtures.verdicts.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -24,15 +24,15 @@ KUBERNETES = ROOT / "suites" / "kubernetes"
 WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 
 BEYOND_FAULTS = {
-    "kubernetes/cni_makes_nodes_ready/before": "it judges the record of the bring-up; no later fault changes that",
-    "kubernetes/containers_of_a_pod/one_namespace": "a process cannot be put into another pod while it runs",
+    "kubernetes/pods/cni_makes_nodes_ready/before": "it judges the bring-up, which no later fault changes",
+    "kubernetes/pods/containers_of_a_pod/one_namespace": "a process cannot be put into another pod while it runs",
 }
 """Checks that no fault on a standing cluster or lab can reach, each with the reason."""
 
 
 def modules(folder: Path) -> list[Path]:
     """The test modules of a suite."""
-    return sorted(folder.glob("test_*.py"))
+    return sorted(folder.rglob("test_*.py"))
 
 
 def checks(path: Path) -> Iterator[str]:

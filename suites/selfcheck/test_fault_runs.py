@@ -29,7 +29,16 @@ def test_two(wired, proof): ...
 def test_three(wired): ...
 '''
 
-PLUGINS = ("-p", "fixtures.options", "-p", "fixtures.run", "-p", "fixtures.fault_matrix", "-p", "no:cacheprovider")
+PLUGINS = (
+    "-p",
+    "fixtures.plugins.options",
+    "-p",
+    "fixtures.plugins.run",
+    "-p",
+    "fixtures.plugins.fault_matrix",
+    "-p",
+    "no:cacheprovider",
+)
 
 
 def collected(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:

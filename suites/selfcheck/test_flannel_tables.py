@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.flannel.hosts import docker_options
-from fixtures.flannel.lease import Lease, NoLease, SubnetFile
-from fixtures.flannel.registry import read
-from fixtures.flannel.tunnel import differences
+from fixtures.cni.flannel.hosts import docker_options
+from fixtures.cni.flannel.lease import Lease, NoLease, SubnetFile
+from fixtures.cni.flannel.registry import read
+from fixtures.cni.flannel.tunnel import differences
 from fixtures.probes.kernel import Forwarding, Link, Neighbour, NetState, Route
 
 POOL = IPv4Network("10.244.0.0/16")

@@ -6,11 +6,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from fixtures.probes import flood
+from fixtures.lab import flood
+from fixtures.lab.ipvs import counted, remembered
 from fixtures.probes.addressed import looks
 from fixtures.probes.connections import Connection, Way
 from fixtures.probes.frames import Direction, Ethernet, Frame, Packet
-from fixtures.workloads.ipvs import counted, remembered
 
 SERVICE = """\
 Prot LocalAddress:Port Scheduler Flags

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from fixtures.flannel import vxlan
-from fixtures.probes.envelope import Bare, Envelope, TunnelEnd, promised, seen_in
+from fixtures.cni.flannel import vxlan
+from fixtures.probes.attachment import Plug, bridged, tunnelled
 from fixtures.probes.frames import Direction, Ethernet, Frame, Packet
 from fixtures.probes.journey import in_words, taken
-from fixtures.probes.plugs import Plug, bridged, tunnelled
+from fixtures.probes.tunnel_header import Bare, Envelope, TunnelEnd, promised, seen_in
 
 NEAR = Plug("client", "worker", "vethA", "cni0", "eth0")
 FAR = Plug("remote", "worker2", "vethB", "cni0", "eth0")

@@ -7,9 +7,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from fixtures.report.tables import as_renderable
 from fixtures.verdicts.expectation import blocked, reached
 from fixtures.verdicts.judge import Judgement, judge
-from fixtures.verdicts.matrix import SHOWN_WRONG_CELLS, as_renderable, as_text, failure_text, tables
+from fixtures.verdicts.matrix import SHOWN_WRONG_CELLS, as_text, failure_text, tables
 from fixtures.verdicts.observation import Outcome, Protocol
 from suites.selfcheck.samples import PODS, cell, saw
 

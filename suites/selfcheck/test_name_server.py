@@ -6,7 +6,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from fixtures.workloads.zone import reply_to
+from fixtures.lab.zone import reply_to
 
 RECORDS = {"web.example": "203.0.113.80"}
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.agent.capture import quiet_filter
+from fixtures.agent.ports import ports_of
 from fixtures.probes.capture import Taps, rendered
 from fixtures.probes.frames import Direction, Frame, decoded
 from fixtures.probes.ways import udp
 from fixtures.verdicts.observation import Cell
-from fixtures.workloads.agent.capture import quiet_filter
-from fixtures.workloads.agent.ports import ports_of
 
 POD, PEER = ip_address("10.244.1.5"), ip_address("10.244.2.7")
 NODE, OTHER = ip_address("172.18.0.3"), ip_address("172.18.0.2")

@@ -17,6 +17,10 @@ import dns.rrset
 import pytest
 
 from clusters import shell
+from fixtures.agent.waits import Pulse
+from fixtures.endpoints.conversation import AgentRefused
+from fixtures.endpoints.endpoint import StreamBroken
+from fixtures.endpoints.streams import LineStream
 from fixtures.probes.capture import Capture
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import Destination, at, cell, every, foreign, localhost
@@ -25,10 +29,6 @@ from fixtures.probes.ways import get, lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import reached, refused
 from fixtures.verdicts.observation import Cell, Observation, Outcome, Probe
 from fixtures.verdicts.verdict import Verdict
-from fixtures.workloads.agent.waits import Pulse
-from fixtures.workloads.conversation import AgentRefused
-from fixtures.workloads.endpoint import StreamBroken
-from fixtures.workloads.streams import LineStream
 from suites.selfcheck.local_agents import AGENT, LocalAgent, agent, free_port, serving
 
 LOOPBACK = ip_address("127.0.0.1")

@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 
+from fixtures.endpoints.endpoint import Kind
 from fixtures.probes.plan import NoAddress, at, every, foreign, localhost, placement, virtual
 from fixtures.probes.ways import lookup, ping, tcp, udp
 from fixtures.verdicts.judge import EmptyPlan
 from fixtures.verdicts.observation import IPAddress, Placement
-from fixtures.workloads.endpoint import Kind
 from suites.selfcheck.local_agents import LocalAgent
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.workloads.agent import wire
-from fixtures.workloads.agent.names import candidates, resolver_in
-from fixtures.workloads.agent.waits import Unable
-from fixtures.workloads.container_exec import demultiplexed
-from fixtures.workloads.conversation import Conversation
-from fixtures.workloads.endpoint import StreamBroken
-from fixtures.workloads.streams import Channel, LineStream
+from fixtures.agent import wire
+from fixtures.agent.names import candidates, resolver_in
+from fixtures.agent.waits import Unable
+from fixtures.endpoints.container_exec import demultiplexed
+from fixtures.endpoints.conversation import Conversation
+from fixtures.endpoints.endpoint import StreamBroken
+from fixtures.endpoints.streams import Channel, LineStream
 
 Pieces = list[tuple[Channel, bytes]]
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.agent import wire
 from fixtures.probes.command import words
 from fixtures.probes.plan import Destination, cell
 from fixtures.probes.translation import observation, question
 from fixtures.probes.ways import get, lookup, ping, tcp, udp
 from fixtures.verdicts.observation import Cell, Outcome, Probe, Protocol
-from fixtures.workloads.agent import wire
 from suites.selfcheck.local_agents import LocalAgent
 
 markers = st.text("0123456789abcdef", min_size=wire.MARKER_BYTES, max_size=wire.MARKER_BYTES)

@@ -14,15 +14,16 @@ from rich.console import Console
 from clusters import shell
 from clusters.images.provide import Origin, Source
 from clusters.labels import RunId
-from fixtures.checks import check_id
-from fixtures.options import EngineChoice, Keep, Options
+from fixtures.engines.choice import EngineChoice
+from fixtures.evidence.record import CheckRecord, Fact, Measure, Phases
+from fixtures.plugins.checks import check_id
+from fixtures.plugins.pages import claims_page
 from fixtures.report.__main__ import main
 from fixtures.report.build import report
 from fixtures.report.claims import areas, in_order, texts, verdicts
 from fixtures.report.model import Report
+from fixtures.report.options import Keep, Options
 from fixtures.report.page import html, markdown, size, span
-from fixtures.report.pages import claims_page
-from fixtures.report.record import CheckRecord, Fact, Measure, Phases
 from fixtures.report.recorder import Run
 from fixtures.report.status import Status, exit_status
 from fixtures.report.summary import summary
@@ -197,7 +198,7 @@ def test_a_claim_without_a_check_is_seen() -> None:
 
 
 def test_the_pages_made_from_the_code_are_up_to_date() -> None:
-    checked = shell.run([sys.executable, "-m", "fixtures.report", "pages", "--check"], cwd=ROOT, check=False)
+    checked = shell.run([sys.executable, "-m", "fixtures.plugins.pages", "--check"], cwd=ROOT, check=False)
     assert checked.ok, checked.stdout + checked.stderr
 
 

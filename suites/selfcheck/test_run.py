@@ -15,17 +15,26 @@ import pytest
 from clusters import shell
 from clusters.model import UsageError
 from clusters.waiting import poll
-from fixtures.options import chosen
+from fixtures.plugins.options import chosen
 from fixtures.report.model import Report
 from fixtures.report.write import read
 
-PLUGINS = ("-p", "fixtures.options", "-p", "fixtures.run", "-p", "fixtures.terminal", "-p", "no:cacheprovider")
+PLUGINS = (
+    "-p",
+    "fixtures.plugins.options",
+    "-p",
+    "fixtures.plugins.run",
+    "-p",
+    "fixtures.plugins.terminal",
+    "-p",
+    "no:cacheprovider",
+)
 HEAD = '''
 """A promise."""
 import pytest
 from clusters.host import HostCannot
 from clusters.model import UsageError
-from fixtures.report.record import EvidenceFile
+from fixtures.evidence.record import EvidenceFile
 from fixtures.verdicts.expectation import blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation, Outcome, Placement, Probe, Protocol
@@ -297,7 +306,7 @@ def test_what_is_not_known_is_refused_with_what_is(
     pytester: pytest.Pytester, arguments: list[str], says: str
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(says)):
-        chosen(pytester.parseconfig("-p", "fixtures.options", *arguments))
+        chosen(pytester.parseconfig("-p", "fixtures.plugins.options", *arguments))
 
 
 def test_a_refused_option_ends_the_run_with_the_status_of_usage(
@@ -312,7 +321,7 @@ def test_a_refused_option_ends_the_run_with_the_status_of_usage(
 def test_every_option_has_its_way_into_the_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOX_ENV_NAME", "faults-flannel-vxlan")
     arguments = ["--profile=flannel-vxlan", "--images=source", "--keep=on-failure", "--kubernetes-version=v1.36.3"]
-    options = chosen(pytester.parseconfig("-p", "fixtures.options", *arguments))
+    options = chosen(pytester.parseconfig("-p", "fixtures.plugins.options", *arguments))
     assert (options.profile, options.images, options.keep) == ("flannel-vxlan", "source", "on-failure")
     assert options.kubernetes_version == "v1.36.3"
     assert options.reports == pytester.path / "reports" / "faults-flannel-vxlan"

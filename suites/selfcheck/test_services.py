@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.verdicts.observation import Protocol
-from fixtures.workloads.services import (
+from fixtures.world.services import (
     Service,
     ServicePort,
     ServiceSpec,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.workloads.switch import Making, SwitchPort, ground, wiring
+from fixtures.lab.switch import Making, SwitchPort, ground, wiring
 
 
 def port(*vlans: int, tagged: bool = False) -> SwitchPort:

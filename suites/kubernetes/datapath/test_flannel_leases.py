@@ -19,15 +19,15 @@ import pytest
 
 from clusters.api import NODE
 from clusters.cluster import Cluster
-from fixtures.flannel.convergence import Overlay, until_settled
-from fixtures.flannel.lease import Lease, SubnetFile, spare
+from fixtures.cni.flannel.convergence import Overlay, until_settled
+from fixtures.cni.flannel.fake_node import ghost
+from fixtures.cni.flannel.lease import Lease, SubnetFile, spare
+from fixtures.endpoints.conversation import Conversations
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of
-from fixtures.proof import Proof
-from fixtures.workloads import node_files
-from fixtures.workloads.addresses import misplaced
-from fixtures.workloads.conversation import Conversations
-from fixtures.workloads.ghost import ghost
-from fixtures.workloads.world import World
+from fixtures.world import node_files
+from fixtures.world.addresses import misplaced
+from fixtures.world.world import World
 
 pytestmark = [pytest.mark.claim("FLN-1"), pytest.mark.requires("flannel-leases")]
 

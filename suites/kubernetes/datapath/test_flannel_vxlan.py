@@ -22,22 +22,22 @@ from collections.abc import Mapping
 
 import pytest
 
-from fixtures.flannel import vxlan
-from fixtures.flannel.tunnel import DEVICE
+from fixtures.cni.flannel import vxlan
+from fixtures.cni.flannel.tunnel import DEVICE
+from fixtures.endpoints.endpoint import Endpoint
+from fixtures.endpoints.offload import checksums_in_software
+from fixtures.plugins.proof import Proof
+from fixtures.probes.attachment import plugged, tunnelled
 from fixtures.probes.capture import Capture, rendered
-from fixtures.probes.envelope import TunnelEnd, promised, seen_in
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.kernel import NetState, counters, look_at
 from fixtures.probes.plan import address_of, at, between, every
-from fixtures.probes.plugs import plugged, tunnelled
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
+from fixtures.probes.tunnel_header import TunnelEnd, promised, seen_in
 from fixtures.probes.ways import get, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.endpoint import Endpoint
-from fixtures.workloads.offload import checksums_in_software
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("FLN-2"), pytest.mark.requires("flannel-leases", "vxlan", "bridge")]
 

@@ -15,16 +15,16 @@ import pytest
 
 from clusters.cluster import Cluster
 from clusters.model import load_cni
+from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import HEADERS, filling, get, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, too_big
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 
 @pytest.mark.claim("POD-8")

@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
-from fixtures.probes.ways_in import RESOLVER
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, no_such_name, reached
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.services import ServicePort, ServiceSpec
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.services import ServicePort, ServiceSpec
+from fixtures.world.ways_in import RESOLVER
+from fixtures.world.world import World
 
 BRIEF = ServiceSpec("brief", ports=(ServicePort("tcp", 80, 8080),))
 

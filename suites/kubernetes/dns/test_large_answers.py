@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
+from fixtures.plugins.services import CROWD
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
-from fixtures.probes.ways_in import RESOLVER
-from fixtures.proof import Proof
-from fixtures.services import CROWD
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.ways_in import RESOLVER
+from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("DNS-2")
 

@@ -16,14 +16,14 @@ from __future__ import annotations
 import pytest
 
 from clusters.api import SERVICE
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every, foreign
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("DNS-1")
 

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, tcp, udp
-from fixtures.probes.ways_in import health_check, node_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.ways_in import health_check, node_port
+from fixtures.world.world import World
 
 
 @pytest.mark.claim("EXT-3")

@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.endpoints.endpoint import Endpoint
+from fixtures.plugins.proof import Proof
+from fixtures.plugins.services import HOST_PORT
 from fixtures.probes.convergence import must_become
 from fixtures.probes.kube_proxy_rules import host_port_targets
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import host_port
-from fixtures.proof import Proof
-from fixtures.services import HOST_PORT
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.crew import Crew
-from fixtures.workloads.endpoint import Endpoint
-from fixtures.workloads.pods import Container, Pod, Port
-from fixtures.workloads.world import World
+from fixtures.world.backends import Crew
+from fixtures.world.pods import Container, Pod, Port
+from fixtures.world.ways_in import host_port
+from fixtures.world.world import World
 
 pytestmark = [pytest.mark.claim("EXT-1"), pytest.mark.requires("host-port")]
 

@@ -19,7 +19,7 @@ from clusters.api import NODE
 from clusters.bring_up import State
 from clusters.cluster import Cluster
 from clusters.readiness import all_ready, complaints
-from fixtures.proof import Proof
+from fixtures.plugins.proof import Proof
 
 
 @pytest.mark.claim("CNI-1")

@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.endpoints.inside import refusal
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import namespace
 from fixtures.probes.plan import at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Protocol
-from fixtures.workloads.inside import refusal
-from fixtures.workloads.pods import Pod
-from fixtures.workloads.restart import await_restart, end_main_process
-from fixtures.workloads.world import PORT, SECOND_PORT, TWO_CONTAINERS, World
+from fixtures.world.pods import Pod
+from fixtures.world.restart import await_restart, end_main_process
+from fixtures.world.world import PORT, SECOND_PORT, TWO_CONTAINERS, World
 
 
 @pytest.mark.claim("POD-1")

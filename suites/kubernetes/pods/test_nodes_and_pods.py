@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import addresses_of, look_at
 from fixtures.probes.plan import at, every
 from fixtures.probes.promises import seen_as
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 PODS = ("client", "neighbour", "remote", "third")

@@ -19,17 +19,17 @@ from __future__ import annotations
 import pytest
 
 from clusters.api import SERVICE
+from fixtures.endpoints.inside import all_routed
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, address_of, at, every, foreign
 from fixtures.probes.promises import seen_as
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import in_words
-from fixtures.workloads.inside import all_routed
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 PATIENT = 4.0
 """Seconds: a node that answers for others on the wire (proxy ARP) takes its time to do so."""

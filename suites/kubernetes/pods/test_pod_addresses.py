@@ -16,18 +16,18 @@ from __future__ import annotations
 import pytest
 
 from clusters.cluster import Cluster
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import at, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
-from fixtures.workloads import node_files
-from fixtures.workloads.addresses import astray, located, misplaced, shared
-from fixtures.workloads.fresh import fresh_pods
-from fixtures.workloads.pods import Pod
-from fixtures.workloads.world import PORT, World
+from fixtures.world import node_files
+from fixtures.world.addresses import astray, located, misplaced, shared
+from fixtures.world.new_pods import fresh_pods
+from fixtures.world.pods import Pod
+from fixtures.world.world import PORT, World
 
 CONFIGURATIONS = "/etc/cni/net.d"
 

@@ -18,17 +18,17 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
+from fixtures.probes.attachment import bridged, plugged
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.plan import address_of, at, between, every
-from fixtures.probes.plugs import bridged, plugged
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 WAYS = (tcp(PORT), udp(PORT), udp(PORT, size=1400), ping(), ping(1400), get(PORT, size=200_000, timeout=3.0))
 

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import at, between, every
 from fixtures.probes.promises import seen_as, without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 SMALL = (tcp(PORT), udp(PORT), ping())
 LARGE = (get(PORT, size=200_000, timeout=3.0), udp(PORT, size=1400), udp(PORT, size=8000), ping(1400), ping(8000))

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, tcp, udp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.world import PORT, World
+from fixtures.world.world import PORT, World
 
 WAYS = (tcp(PORT), udp(PORT), get(PORT))
 

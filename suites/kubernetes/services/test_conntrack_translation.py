@@ -17,18 +17,18 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.connections import Connection, Way, listed
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import cluster_ip, node_port
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Protocol
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("LVS-4")
 

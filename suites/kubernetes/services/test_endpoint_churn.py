@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.runner import Prober
 from fixtures.probes.spread import must_spread
 from fixtures.probes.ways import tcp
-from fixtures.probes.ways_in import cluster_ip
-from fixtures.proof import Proof
-from fixtures.workloads.crew import Crew
-from fixtures.workloads.world import World
+from fixtures.world.backends import Crew
+from fixtures.world.ways_in import cluster_ip
+from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-1")

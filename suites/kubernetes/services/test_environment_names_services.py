@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.endpoints.inside import environment
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.workloads.inside import environment
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-4")

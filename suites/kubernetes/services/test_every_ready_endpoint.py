@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import cluster_ip
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
 from fixtures.verdicts.spread import of_cells, shares
-from fixtures.workloads.service_set import Services
-from fixtures.workloads.world import World
+from fixtures.world.service_set import Services
+from fixtures.world.ways_in import cluster_ip
+from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-1", "SVC-2")

@@ -13,18 +13,18 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.probes.steady import asked_until
 from fixtures.probes.ways import tcp, udp
-from fixtures.probes.ways_in import cluster_ip
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.spread import shares
-from fixtures.workloads.deployments import Deployment
-from fixtures.workloads.world import World
+from fixtures.world.deployments import Deployment
+from fixtures.world.ways_in import cluster_ip
+from fixtures.world.world import World
 
 WAYS = (tcp(80, timeout=3), udp(80, timeout=3))
 """An update keeps nodes busy, and what counts here is requests that are lost, not slow ones: hence the seconds."""

@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import pytest
 
+from fixtures.plugins.proof import Proof
 from fixtures.probes.connections import listed
 from fixtures.probes.convergence import must_become
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import udp
-from fixtures.probes.ways_in import cluster_ip
-from fixtures.proof import Proof
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.observation import Protocol
-from fixtures.workloads.crew import Crew
-from fixtures.workloads.world import World
+from fixtures.world.backends import Crew
+from fixtures.world.ways_in import cluster_ip
+from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-1")
 
