@@ -10,7 +10,7 @@ from clusters.capabilities import Capability
 from fixtures.engines.engine import Engine
 from fixtures.engines.engines import Engines
 from fixtures.evidence.record import Collector
-from fixtures.lab.cabling import Hands
+from fixtures.lab.cabling import Cablings
 from fixtures.lab.lab import Lab
 from fixtures.lab.topologies.lvs_farm import Farm, stood_up
 from fixtures.plugins.networks import standing
@@ -23,12 +23,12 @@ NEEDED = (Capability.IPVS, Capability.IPIP, Capability.IPSET, Capability.CONNTRA
 
 @pytest.fixture(scope="package")
 def standing_farm(
-    request: pytest.FixtureRequest, engines: Engines, hands: Hands, collectors: list[Collector], run: Run
+    request: pytest.FixtureRequest, engines: Engines, cablings: Cablings, collectors: list[Collector], run: Run
 ) -> Iterator[Farm]:
     """A client, a director and three real servers, joined by a switch; no virtual server yet."""
     with shown(request.config):
         engine = engines.having(*NEEDED)
-    with standing(request.config, engine, hands, collectors, run) as lab:
+    with standing(request.config, engine, cablings, collectors, run) as lab:
         yield stood_up(lab)
 
 

@@ -24,7 +24,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.world.backends import Crew
+from fixtures.world.backends import Backends
 from fixtures.world.pods import Container, Pod, Port
 from fixtures.world.ways_in import host_port
 from fixtures.world.world import World
@@ -55,25 +55,31 @@ def test_on_its_node_alone(world: World, prober: Prober, proof: Proof) -> None:
     proof.concludes(judge({**all_of(here, reached()), **all_of(elsewhere, refused())}, seen))
 
 
-def test_made_anew_twice(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+def test_made_anew_twice(world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof) -> None:
     """Twice a new pod takes the port: the newest alone answers, also a UDP client that keeps its source port."""
     outside, worker = world["outside"], world.host_of("client")
     ways = [tcp(HATCH), udp(HATCH, source_port=40_777)]
-    crew.come(hatch("hatch-1", worker))
+    backends.add(hatch("hatch-1", worker))
 
-    first = must_become(prober, all_of(every([outside], [host_port(crew["hatch-1"], worker)], ways), reached()))
+    first = must_become(
+        prober, all_of(every([outside], [host_port(backends["hatch-1"], worker)], ways), reached())
+    )
     proof.concludes(first.judgement)
 
-    crew.go("hatch-1")
-    crew.come(hatch("hatch-2", worker))
-    second = must_become(prober, all_of(every([outside], [host_port(crew["hatch-2"], worker)], ways), reached()))
+    backends.remove("hatch-1")
+    backends.add(hatch("hatch-2", worker))
+    second = must_become(
+        prober, all_of(every([outside], [host_port(backends["hatch-2"], worker)], ways), reached())
+    )
     proof.concludes(second.judgement)
 
-    crew.go("hatch-2")
-    crew.come(hatch("hatch-3", worker))
-    third = must_become(prober, all_of(every([outside], [host_port(crew["hatch-3"], worker)], ways), reached()))
+    backends.remove("hatch-2")
+    backends.add(hatch("hatch-3", worker))
+    third = must_become(
+        prober, all_of(every([outside], [host_port(backends["hatch-3"], worker)], ways), reached())
+    )
     proof.concludes(third.judgement)
 
     targets = host_port_targets(nodes.rules(worker), HATCH)
-    newest = f"{address_of(crew['hatch-3'])}:8080"
+    newest = f"{address_of(backends['hatch-3'])}:8080"
     proof.fact("one target for TCP and one for UDP: the newest pod", targets == [newest, newest], targets)

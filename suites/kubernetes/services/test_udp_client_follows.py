@@ -1,8 +1,8 @@
 """A UDP client that keeps its source port follows the Service's endpoints, and is never tied to a dead pod.
 
-    client :40555 ─ udp ─→ 10.96.n.n ─→ crew-1           the node remembers: 40555 goes to crew-1
-                                     ✕  crew-1 is gone
-                                     ─→ crew-2           the memory must go too, or 40555 stays with the dead
+    client :40555 ─ udp ─→ 10.96.n.n ─→ pod-1            the node remembers: 40555 goes to pod-1
+                                     ✕  pod-1 is gone
+                                     ─→ pod-2            the memory must go too, or 40555 stays with the dead
 
 For UDP a node remembers a translation for as long as packets keep coming. A client that asks again and again
 from one port (a resolver, a sender of logs) is stuck with a pod that is gone for hours, unless the memory is
@@ -25,7 +25,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import udp
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.observation import Protocol
-from fixtures.world.backends import Crew
+from fixtures.world.backends import Backends
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import World
 
@@ -35,18 +35,20 @@ ALWAYS = udp(80, source_port=40_555)
 """One port for as long as the client lives."""
 
 
-def test_moves_on_to_the_new_pod(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+def test_moves_on_to_the_new_pod(
+    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+) -> None:
     """A new pod comes, the old one goes: the new one answers within ten seconds, the old one is forgotten."""
     client = world["client"]
-    crew.come("crew-1")
-    before = must_become(prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()))
+    backends.add("pod-1")
+    before = must_become(prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()))
     proof.concludes(before.judgement)
-    old = crew.service.backends[0]
+    old = backends.service.backends[0]
 
-    crew.come("crew-2")
-    crew.go("crew-1")
+    backends.add("pod-2")
+    backends.remove("pod-1")
     after = must_become(
-        prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()), within=10
+        prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()), within=10
     )
 
     proof.concludes(after.judgement)
@@ -56,16 +58,18 @@ def test_moves_on_to_the_new_pod(world: World, crew: Crew, nodes: Nodes, prober:
 
 
 @pytest.mark.requires("udp-forgotten-at-zero")
-def test_refused_when_nobody_is_left(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+def test_refused_when_nobody_is_left(
+    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+) -> None:
     """The only pod goes: within ten seconds the client is refused at once, and the pod is forgotten."""
     client = world["client"]
-    crew.come("crew-1")
-    ask = every([client], [cluster_ip(crew.service)], [ALWAYS])
+    backends.add("pod-1")
+    ask = every([client], [cluster_ip(backends.service)], [ALWAYS])
     before = must_become(prober, all_of(ask, reached()))
     proof.concludes(before.judgement)
-    old = crew.service.backends[0]
+    old = backends.service.backends[0]
 
-    crew.go("crew-1")
+    backends.remove("pod-1")
     after = must_become(prober, all_of(ask, refused(within=0.5)), within=10)
 
     proof.concludes(after.judgement)
@@ -75,23 +79,25 @@ def test_refused_when_nobody_is_left(world: World, crew: Crew, nodes: Nodes, pro
 
 
 @pytest.mark.requires_absent("udp-forgotten-at-zero")
-def test_tied_until_somebody_comes(world: World, crew: Crew, nodes: Nodes, prober: Prober, proof: Proof) -> None:
+def test_tied_until_somebody_comes(
+    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+) -> None:
     """The only pod goes and stays remembered, though new clients are refused; the next pod ends that for all."""
     client, host = world["client"], world.host_of("client")
-    crew.come("crew-1")
-    before = must_become(prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()))
+    backends.add("pod-1")
+    before = must_become(prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()))
     proof.concludes(before.judgement)
-    old = crew.service.backends[0]
+    old = backends.service.backends[0]
 
-    crew.go("crew-1")
+    backends.remove("pod-1")
     empty = must_become(
-        prober, all_of(every([client], [cluster_ip(crew.service)], [udp(80)]), refused()), within=10
+        prober, all_of(every([client], [cluster_ip(backends.service)], [udp(80)]), refused()), within=10
     )
     proof.concludes(empty.judgement)
     tied = nodes.translations(host, Protocol.UDP, to=address_of(old))
-    crew.come("crew-2")
+    backends.add("pod-2")
     after = must_become(
-        prober, all_of(every([client], [cluster_ip(crew.service)], [ALWAYS]), reached()), within=10
+        prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()), within=10
     )
 
     proof.concludes(after.judgement)
