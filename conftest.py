@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.plugins.options",
     "fixtures.plugins.run",
     "fixtures.plugins.terminal",
+    "fixtures.plugins.counts",
     "fixtures.plugins.environment",
     "fixtures.plugins.engine",
     "fixtures.plugins.networks",

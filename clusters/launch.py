@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.table import Table
 
+from clusters.counts import FOLDER, Counts
 from clusters.legs import Leg, chosen, groups, legs
 from clusters.model import HostCannot, UsageError
 
@@ -64,11 +65,28 @@ def _sweep() -> int:
 
 
 def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
-    if any(leg.docker for leg in wanted):
-        from clusters.host.ready import ready
+    """Run these legs; whatever comes of them, the last line on standard output counts checks and tests."""
+    with TemporaryDirectory(prefix="netproof-") as place:
+        folder = Path(place)
+        statuses = dict.fromkeys((leg.name for leg in wanted), HOST_CANNOT)
+        try:
+            if any(leg.docker for leg in wanted):
+                from clusters.host.ready import ready
 
-        ready()
-    return _tox(wanted, rest)
+                ready()
+            statuses = _tox(wanted, rest, folder)
+            return worst(statuses.values())
+        finally:
+            print(total(statuses, folder), flush=True)  # noqa: T201 - plain, for whoever counts
+
+
+def total(statuses: Mapping[str, int], folder: Path) -> Counts:
+    """Checks and tests of all legs, as each left them in `folder`; one that left nothing counts as one test."""
+    counted = Counts()
+    for leg, ended in statuses.items():
+        alone = Counts(passed=1) if ended == PASSED else Counts(failed=1)
+        counted += Counts.read(folder, leg) or alone
+    return counted
 
 
 def _terminated(*_: object) -> NoReturn:
@@ -87,15 +105,16 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:place], arguments[place + 1 :]
 
 
-def _tox(wanted: tuple[Leg, ...], rest: list[str]) -> int:
+def _tox(wanted: tuple[Leg, ...], rest: list[str], folder: Path) -> dict[str, int]:
+    """Our exit status of each leg; pytest leaves its counts in `folder`."""
     from tox.run import main as tox
 
-    with TemporaryDirectory(prefix="netproof-") as folder:
-        result = Path(folder) / "result.json"
-        names = ",".join(leg.name for leg in wanted)
-        tox(["run", "-e", names, "--result-json", str(result), *(["--", *rest] if rest else [])])
-        found = json.loads(result.read_text())["testenvs"] if result.exists() else {}
-    return worst(status(found.get(leg.name, {})) for leg in wanted)
+    os.environ[FOLDER] = str(folder)  # tox hands it on, as everything called NETPROOF_…
+    result = folder / "result.json"
+    names = ",".join(leg.name for leg in wanted)
+    tox(["run", "-e", names, "--result-json", str(result), *(["--", *rest] if rest else [])])
+    found = json.loads(result.read_text())["testenvs"] if result.exists() else {}
+    return {leg.name: status(found.get(leg.name, {})) for leg in wanted}
 
 
 def status(ran: dict[str, Any]) -> int:

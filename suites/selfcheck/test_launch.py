@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from clusters.launch import FAILED, HOST_CANNOT, PASSED, USAGE, main, status, worst
-from clusters.legs import chosen, groups, legs
+from clusters import shell
+from clusters.counts import Counts
+from clusters.launch import FAILED, HOST_CANNOT, PASSED, USAGE, main, status, total, worst
+from clusters.legs import ROOT, chosen, groups, legs
 from clusters.model import UsageError, profile_names
 
 
@@ -85,3 +90,18 @@ def test_what_was_interrupted_has_no_result_and_failed() -> None:
 )
 def test_the_worst_of_several_is_reported(statuses: list[int], expected: int) -> None:
     assert worst(statuses) == expected
+
+
+def test_counts_of_legs_add_up(tmp_path: Path) -> None:
+    Counts(passed=83, failed=1, skipped=2).write(tmp_path, "flannel-vxlan")
+    statuses = {"lint": PASSED, "types": FAILED, "flannel-vxlan": FAILED, "docker": HOST_CANNOT}
+    assert str(total(statuses, tmp_path)) == "84 passed, 3 failed, 2 skipped"
+
+
+def test_a_host_that_cannot_is_counted_too() -> None:
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = shell.run(
+        [sys.executable, "-m", "clusters.launch", "docker", "lvs"], cwd=ROOT, env=nowhere, check=False
+    )
+    assert done.status == HOST_CANNOT
+    assert done.stdout.rstrip().splitlines()[-1] == "0 passed, 2 failed, 0 skipped"

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from clusters import shell
+from clusters.counts import FOLDER, Counts
 from clusters.model import UsageError
 from clusters.waiting import poll
 from fixtures.plugins.options import chosen
@@ -20,14 +21,8 @@ from fixtures.report.model import Report
 from fixtures.report.write import read
 
 PLUGINS = (
-    "-p",
-    "fixtures.plugins.options",
-    "-p",
-    "fixtures.plugins.run",
-    "-p",
-    "fixtures.plugins.terminal",
-    "-p",
-    "no:cacheprovider",
+    *("-p", "fixtures.plugins.options", "-p", "fixtures.plugins.run", "-p", "fixtures.plugins.terminal"),
+    *("-p", "fixtures.plugins.counts", "-p", "no:cacheprovider"),
 )
 HEAD = '''
 """A promise."""
@@ -325,3 +320,25 @@ def test_every_option_has_its_way_into_the_run(pytester: pytest.Pytester, monkey
     assert (options.profile, options.images, options.keep) == ("flannel-vxlan", "source", "on-failure")
     assert options.kubernetes_version == "v1.36.3"
     assert options.reports == pytester.path / "reports" / "faults-flannel-vxlan"
+
+
+def test_what_ran_is_counted_in_pytests_words(ran: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv("TOX_ENV_NAME", "leg")
+    done = ran("""
+import pytest
+from fixtures.verdicts.verdict import NotSupported
+
+def test_good(proof): proof.fact("it is so", True, "")
+def test_bad(proof): proof.fact("it is so", False, "")
+def test_untold(proof): pass
+def test_absent(proof): raise NotSupported("no such feature")
+def test_no_check(): pass
+@pytest.fixture
+def late():
+    yield
+    raise OSError("the tear-down broke")
+def test_spoilt_later(late): pass
+""")
+    assert Counts.read(tmp_path, "leg") == Counts(passed=2, failed=3, skipped=1)
+    assert "2 failed, 3 passed, 1 skipped, 1 error in" in done.said
