@@ -14,10 +14,12 @@ import pytest
 
 from clusters import shell
 from clusters.counts import FOLDER, Counts
+from clusters.legs import ROOT
 from clusters.model import UsageError
 from clusters.waiting import poll
 from fixtures.plugins.options import chosen
 from fixtures.report.model import Report
+from fixtures.report.status import Status
 from fixtures.report.write import read
 
 PLUGINS = (
@@ -28,6 +30,7 @@ HEAD = '''
 """A promise."""
 import pytest
 from clusters.host import HostCannot
+from clusters.legs import ROOT
 from clusters.model import UsageError
 from fixtures.evidence.record import EvidenceFile
 from fixtures.verdicts.expectation import blocked, reached
@@ -293,7 +296,7 @@ def test_a_module_that_cannot_be_imported_is_red(ran: Any) -> None:
         (["--images=warehouse"], "--images: unknown value 'warehouse'; known are: auto, registry, source"),
         (["--engine=steam"], "--engine: unknown value 'steam'; known are: auto, local"),
         (["--keep=forever"], "--keep: unknown value 'forever'; known are: never, on-failure, always"),
-        (["--cni-version=v1"], "--cni-version needs a --profile"),
+        (["--cni-version=v1"], "--cni-version: unknown value 'v1'; known are: v0.2"),
         (["--kubeconfig=nowhere.yaml"], "there is no file nowhere.yaml"),
     ],
 )
@@ -302,6 +305,19 @@ def test_what_is_not_known_is_refused_with_what_is(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(says)):
         chosen(pytester.parseconfig("-p", "fixtures.plugins.options", *arguments))
+
+
+def test_a_lab_takes_a_release_of_its_cni_without_a_profile(pytester: pytest.Pytester) -> None:
+    asked = chosen(pytester.parseconfig("-p", "fixtures.plugins.options", "--cni-version=v0.27.4"))
+    assert asked.cni_version == "v0.27.4"
+
+
+@pytest.mark.parametrize(
+    ("suite", "status"), [("overlay/test_flannel_etcd_host_gw.py", Status.PASS), ("lvs/test_nat.py", Status.USAGE)]
+)
+def test_a_release_of_a_cni_is_for_who_has_one(suite: str, status: Status) -> None:
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--cni-version=v0.27.4", f"suites/{suite}"]
+    assert shell.run(words, cwd=ROOT, check=False).status == status
 
 
 def test_a_refused_option_ends_the_run_with_the_status_of_usage(
