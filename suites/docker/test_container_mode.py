@@ -31,7 +31,7 @@ from fixtures.probes.kernel import Route, look, look_at, namespace
 from fixtures.probes.plan import at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.verdicts.expectation import all_of, blocked, reached, refused
+from fixtures.verdicts.expectation import all_of, never_sent, reached, refused
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe, Protocol, Sweep
 
@@ -206,7 +206,7 @@ def test_left_behind_by_a_restart(pair: Joined, lab_prober: Prober, proof: Proof
     proof.fact("the restarted target is in a new one", second.target != first.target, second.target)
     proof.fact("the joiner is still in the old one", second.joiner == first.joiner, second.joiner)
     proof.fact("and has lo alone there, and no route", second.links == ("lo",) and not second.routes, second)
-    gone = {**all_of(second.to_joiner, refused()), **all_of(second.from_joiner, blocked())}
+    gone = {**all_of(second.to_joiner, refused()), **all_of(second.from_joiner, never_sent())}
     proof.concludes(judge({**all_of(second.to_target, reached()), **gone}, second.sweep, [first.sweep]))
 
     pair.joiner = restart(pair.lab, pair.joiner)

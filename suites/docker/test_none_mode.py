@@ -33,7 +33,7 @@ from fixtures.probes.kernel import look, namespace
 from fixtures.probes.plan import Destination, at, every, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
-from fixtures.verdicts.expectation import all_of, blocked, reached
+from fixtures.verdicts.expectation import all_of, blocked, never_sent, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Probe
 
@@ -146,18 +146,20 @@ def test_answers_itself(hermitage: Hermitage, lab_prober: Prober, proof: Proof) 
 def test_until_it_is_given_a_link(hermitage: Hermitage, lab_prober: Prober, proof: Proof) -> None:
     """It and the host reach each other while there is a link between them, not before and not after."""
     red, hermit, inner = hermitage.red.endpoint, hermitage.hermit, hermitage.inner
-    linked = [*_asked(hermit, red, HOSTS, hermitage.ways), *_asked(red, hermit, HERMITS, hermitage.ways)]
+    outward = _asked(hermit, red, HOSTS, hermitage.ways)
+    inward = _asked(red, hermit, HERMITS, hermitage.ways)
     apart = every([hermit], [at(inner)], hermitage.ways)
     alive = every([red], [at(inner)], hermitage.ways)
-    cells = [*linked, *apart, *alive]
+    cells = [*outward, *inward, *apart, *alive]
 
     before = lab_prober.sweep(cells)
     with hermitage.link():
         during = lab_prober.sweep(cells)
     after = lab_prober.sweep(cells)
 
-    without = {**all_of([*linked, *apart], blocked()), **all_of(alive, reached())}
-    known = {**all_of([*linked, *alive], reached()), **all_of(apart, blocked())}
+    alone = all_of([*outward, *apart], never_sent())
+    without = {**alone, **all_of(inward, blocked()), **all_of(alive, reached())}
+    known = {**all_of([*outward, *inward, *alive], reached()), **all_of(apart, never_sent())}
     proof.concludes(judge(without, before, [during]), judge(known, during), judge(without, after, [during]))
 
 

@@ -26,7 +26,7 @@ from fixtures.probes.frames import Packet
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp
-from fixtures.verdicts.expectation import all_of, blocked, reached
+from fixtures.verdicts.expectation import all_of, reached, unanswered
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation, Sweep
 
@@ -129,7 +129,7 @@ def test_dropped(astray: Astray, lab_prober: Prober, proof: Proof) -> None:
     with farm.lab.capture.on([farm.client.endpoint], cells, ports=[PORT]) as taps:
         by_tcp, by_udp = sweep = lab_prober.sweep(cells)
 
-    proof.concludes(judge(all_of(cells, blocked()), sweep, witnesses))
+    proof.concludes(judge(all_of(cells, unanswered()), sweep, witnesses))
     proof.evidence("at-the-client.txt", rendered(taps.frames))
     for seen, answer, refusal in ((by_tcp, "SA", "tcp R"), (by_udp, "", "icmp")):
         asked, replied, refused = first_three(taps, seen)
@@ -202,4 +202,4 @@ def test_masquerade_untracked(astray: Astray, lab_prober: Prober, proof: Proof) 
     with astray.masqueraded(conntrack="0"):
         sweep = lab_prober.sweep(cells)
 
-    proof.concludes(judge(all_of(cells, blocked()), sweep, witnesses))
+    proof.concludes(judge(all_of(cells, unanswered()), sweep, witnesses))

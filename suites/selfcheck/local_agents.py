@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import select
 import sys
 from collections.abc import Iterator
@@ -9,14 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import rmtree
 from socket import AF_INET, SOCK_DGRAM, SOCK_STREAM, socket
+from tempfile import mkdtemp
 
 from clusters import shell
 from fixtures.endpoints.endpoint import Kind, StreamBroken
 from fixtures.endpoints.streams import Channel, LineStream
 from fixtures.verdicts.observation import IPAddress
 
-AGENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "fixtures")}
+AGENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "fixtures"), "TMPDIR": mkdtemp(prefix="netproof-agents-")}
+atexit.register(rmtree, AGENT["TMPDIR"], ignore_errors=True)
 
 
 def agent(*words: str) -> list[str]:
@@ -67,10 +71,14 @@ class LocalAgent:
     kind: Kind = Kind.CONTAINER
     addresses: tuple[IPAddress, ...] = (ip_address("127.0.0.1"), ip_address("::1"))
     opened: list[shell.Talking] = field(default_factory=list)
+    before: tuple[str, ...] = ()
+    """Words before the command, such as those that give it a namespace of its own."""
 
     def open_stream(self) -> LineStream:
         """A new prober."""
-        process = shell.converse(agent("probe"), env={**AGENT, "NETPROOF_IDENTITY": self.identity})
+        process = shell.converse(
+            [*self.before, *agent("probe")], env={**AGENT, "NETPROOF_IDENTITY": self.identity}
+        )
         self.opened.append(process)
         return LineStream(Pipes(process), f"prober of {self.name}")
 

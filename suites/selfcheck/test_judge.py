@@ -11,14 +11,17 @@ import pytest
 from fixtures.verdicts.expectation import (
     Expectation,
     blocked,
+    never_sent,
     no_such_name,
+    no_such_record,
     not_reached,
     reached,
     refused,
     too_big,
+    unanswered,
 )
 from fixtures.verdicts.judge import CellJudgement, EmptyPlan, judge
-from fixtures.verdicts.observation import Cell, Observation, Outcome, Placement, Probe, Protocol, Sweep
+from fixtures.verdicts.observation import Arrival, Cell, Observation, Outcome, Placement, Probe, Protocol, Sweep
 from fixtures.verdicts.verdict import Verdict
 from suites.selfcheck.samples import cell, saw
 
@@ -155,6 +158,96 @@ def test_silence_needs_a_witness(also_seen: list[Observation], verdict: Verdict,
     before = one(blocked(), SILENCE, witnesses=(Sweep(tuple(also_seen)),))
     assert (here.verdict, before.verdict) == (verdict, verdict)
     assert says in here.reason
+
+
+SIX = {"client": "2001:db8::1", "server": "2001:db8::2", "other": "2001:db8::3"}
+
+
+def over_ipv6(source: str, destination: str, outcome: Outcome = Outcome.REACHED) -> Observation:
+    return saw(replace(cell(source, destination), address=SIX[destination]), outcome)
+
+
+def over_udp(source: str, destination: str, outcome: Outcome = Outcome.REACHED) -> Observation:
+    return saw(cell(source, destination, protocol=Protocol.UDP), outcome)
+
+
+@pytest.mark.parametrize(
+    ("silence", "also_seen", "verdict", "says"),
+    [
+        (
+            over_ipv6("client", "server", Outcome.TIMED_OUT),
+            [SOURCE_WORKS, DESTINATION_WORKS],
+            UNKNOWN,
+            "TCP over IPv6",
+        ),
+        (
+            over_udp("client", "server", Outcome.TIMED_OUT),
+            [SOURCE_WORKS, DESTINATION_WORKS],
+            UNKNOWN,
+            "UDP over IPv4",
+        ),
+        (SILENCE, [over_ipv6("client", "other"), DESTINATION_WORKS], UNKNOWN, "a dead client looks the same"),
+        (SILENCE, [SOURCE_WORKS, over_udp("other", "server")], UNKNOWN, "a dead server looks the same"),
+        (
+            over_ipv6("client", "server", Outcome.TIMED_OUT),
+            [over_ipv6("client", "other"), over_ipv6("other", "server")],
+            PASS,
+            "both ends work",
+        ),
+    ],
+)
+def test_a_witness_is_of_one_family_and_protocol(
+    silence: Observation, also_seen: list[Observation], verdict: Verdict, says: str
+) -> None:
+    judged = one(blocked(), silence, *also_seen)
+    assert (judged.verdict, says in judged.reason) == (verdict, True)
+
+
+def test_http_and_tcp_are_carried_alike() -> None:
+    silence = saw(cell("client", "server", protocol=Protocol.HTTP), Outcome.TIMED_OUT)
+    assert one(blocked(), silence, SOURCE_WORKS, DESTINATION_WORKS).verdict is PASS
+
+
+def test_a_destination_that_does_not_listen_now_is_not_blocked() -> None:
+    deaf = replace(SILENCE, listens=False)
+    judged = one(blocked(), deaf, SOURCE_WORKS, DESTINATION_WORKS)
+    assert judged.verdict is UNKNOWN
+    assert "server did not listen there in this sweep" in judged.reason
+    assert "does not listen there" in one(reached(), deaf).reason
+
+
+@pytest.mark.parametrize(
+    ("arrival", "says"),
+    [
+        (Arrival.REQUEST, "it came to server, which answers at once: the answer was lost"),
+        (Arrival.FIRST_PACKET, "its first packet came to server"),
+        (Arrival.NOTHING, "it never came to server"),
+    ],
+)
+def test_never_arrived_and_answer_lost_are_told_apart(arrival: Arrival, says: str) -> None:
+    assert says in one(reached(), replace(SILENCE, arrival=arrival), SOURCE_WORKS).reason
+
+
+@pytest.mark.parametrize("arrival", [Arrival.REQUEST, Arrival.FIRST_PACKET])
+def test_what_came_through_was_not_blocked(arrival: Arrival) -> None:
+    came = replace(SILENCE, arrival=arrival, listens=True)
+    judged = one(blocked(), came, SOURCE_WORKS, DESTINATION_WORKS)
+    assert judged.verdict is FAIL
+    assert "only the answer was lost" in judged.reason
+    assert one(unanswered(), came, SOURCE_WORKS, DESTINATION_WORKS).verdict is PASS
+
+
+def test_what_was_never_sent_is_no_block() -> None:
+    unsent = saw(TO_SERVER, Outcome.NEVER_SENT, detail="ENETUNREACH")
+    assert one(blocked(), unsent, SOURCE_WORKS, DESTINATION_WORKS).verdict is UNKNOWN
+    assert one(never_sent(), unsent).verdict is PASS
+    assert one(reached(), unsent).verdict is FAIL
+
+
+def test_no_record_is_not_no_name() -> None:
+    assert one(no_such_record(), saw(LOOK_UP, Outcome.NO_DATA)).verdict is PASS
+    assert one(no_such_name(), saw(LOOK_UP, Outcome.NO_DATA)).verdict is FAIL
+    assert one(no_such_record(), saw(LOOK_UP, Outcome.NAME_ERROR)).verdict is FAIL
 
 
 def test_unreachable_needs_a_witness_as_well() -> None:

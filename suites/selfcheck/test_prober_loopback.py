@@ -17,7 +17,9 @@ import dns.rrset
 import pytest
 
 from clusters import shell
+from fixtures.agent.session import ask
 from fixtures.agent.waits import Pulse
+from fixtures.agent.wire import Question
 from fixtures.endpoints.conversation import AgentRefused
 from fixtures.endpoints.endpoint import StreamBroken
 from fixtures.endpoints.streams import LineStream
@@ -174,6 +176,33 @@ def test_the_addresses_of_a_name_stay_in_the_servers_order(prober: Prober, here:
         asked = replace(lookup("web.example."), port=server.getsockname()[1])
         seen = one(prober, here, foreign("dns", "127.0.0.1"), asked)
     assert (seen.outcome, seen.answers) == (Outcome.REACHED, listed)
+
+
+def answer_both(server: socket) -> None:
+    """The next two questions are for both kinds of address: the name has neither."""
+    for _ in range(2):
+        data, asker = server.recvfrom(65536)
+        server.sendto(dns.message.make_response(dns.message.from_wire(data)).to_wire(), asker)
+
+
+def test_a_name_without_such_a_record_is_no_unknown_name(prober: Prober, here: LocalAgent) -> None:
+    with socket(AF_INET, SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        Thread(target=answer_both, args=(server,), daemon=True).start()
+        asked = replace(lookup("web.example.", "A+AAAA"), port=server.getsockname()[1])
+        seen = one(prober, here, foreign("dns", "127.0.0.1"), asked)
+    assert (seen.outcome, seen.answers) == (Outcome.NO_DATA, ())
+
+
+def test_two_queries_of_one_look_up_never_share_their_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dns.entropy.random_16", lambda: 7)
+    with socket(AF_INET, SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        Thread(target=answer_both, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        question = Question(0, "dns", "127.0.0.1", port, 1.0, "", query="web.example.", record="A+AAAA")
+        answer = asyncio.run(ask(question, Pulse()))
+    assert answer.outcome == "NO_DATA"
 
 
 def test_what_the_agent_cannot_ask_is_broken(prober: Prober, here: LocalAgent, port: int) -> None:

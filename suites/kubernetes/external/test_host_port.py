@@ -21,6 +21,7 @@ from fixtures.probes.kube_proxy_rules import host_port_targets
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
+from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
@@ -58,7 +59,7 @@ def test_on_its_node_alone(world: World, prober: Prober, proof: Proof) -> None:
 def test_made_anew_twice(world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof) -> None:
     """Twice a new pod takes the port: the newest alone answers, also a UDP client that keeps its source port."""
     outside, worker = world["outside"], world.host_of("client")
-    ways = [tcp(HATCH), udp(HATCH, source_port=40_777)]
+    ways = [tcp(HATCH), udp(HATCH, source_port=unused_port())]
     backends.add(hatch("hatch-1", worker))
 
     first = must_become(

@@ -22,6 +22,7 @@ from fixtures.probes.connections import Connection, Way, listed
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
+from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
@@ -32,7 +33,7 @@ from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("LVS-4")
 
-CLUSTER_IP, NODE_PORT, LOCAL = 41_001, 41_002, 41_003
+CLUSTER_IP, NODE_PORT, LOCAL = unused_port(), unused_port(), unused_port()
 """The source ports by which the connections of each check are found again."""
 
 
@@ -61,11 +62,12 @@ def test_node_port(world: World, services: Services, nodes: Nodes, prober: Probe
 
     own = nodes.addresses(host)
     proof.concludes(judge(all_of(cells, reached(seen_as=own)), seen))
-    (known,) = nodes.connections(host, Protocol.TCP, NODE_PORT)
+    known = nodes.connections(host, Protocol.TCP, NODE_PORT)
     asked = Way(address_of(outside), NODE_PORT, address_of(host), port)
-    turned = known.asked == asked and known.answered.source == address_of(world["remote"])
-    proof.fact("destination changed to the endpoint", turned, known)
-    proof.fact("source changed to the node's own", known.answered.destination in own, known)
+    proof.fact("the node remembers one connection", [it.asked for it in known] == [asked], listed([known]))
+    answered = known[0].answered
+    proof.fact("destination changed to the endpoint", answered.source == address_of(world["remote"]), answered)
+    proof.fact("source changed to the node's own", answered.destination in own, answered)
 
 
 def test_node_port_local(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:

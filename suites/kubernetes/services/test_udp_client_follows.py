@@ -1,8 +1,8 @@
 """A UDP client that keeps its source port follows the Service's endpoints, and is never tied to a dead pod.
 
-    client :40555 ─ udp ─→ 10.96.n.n ─→ pod-1            the node remembers: 40555 goes to pod-1
+    client :p ───── udp ─→ 10.96.n.n ─→ pod-1            the node remembers: p goes to pod-1
                                      ✕  pod-1 is gone
-                                     ─→ pod-2            the memory must go too, or 40555 stays with the dead
+                                     ─→ pod-2            the memory must go too, or p stays with the dead
 
 For UDP a node remembers a translation for as long as packets keep coming. A client that asks again and again
 from one port (a resolver, a sender of logs) is stuck with a pod that is gone for hours, unless the memory is
@@ -22,6 +22,7 @@ from fixtures.probes.convergence import must_become
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
+from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import udp
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.observation import Protocol
@@ -31,7 +32,7 @@ from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-1")
 
-ALWAYS = udp(80, source_port=40_555)
+ALWAYS = udp(80, source_port=unused_port())
 """One port for as long as the client lives."""
 
 
