@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import kind, records, shell
+from clusters import drain, kind, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
 from clusters.features import Feature
@@ -63,9 +63,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that stands. `agent` is the agent image in its nodes' store, `versions` are by component.
+    """A cluster that stands.
 
-    `adopted` says that it stood before this run, as `kept` ones do.
+    `drain` is the container that its network has for a default gateway, `versions` are by component. `adopted`
+    says that it stood before this run, as `kept` ones do.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Cluster:
     versions: Mapping[str, str]
     image: NodeImage
     nodes: tuple[Node, ...]
+    drain: str
     kubeconfig: Path
     api: Api
     bring_up: BringUp
@@ -118,7 +120,7 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
         records.write(record)
     except BaseException as error:
         deserves_a_look = isinstance(error, Exception) and not isinstance(error, UsageError | HostCannot)
-        logs = _autopsy(wanted.name) if deserves_a_look else None
+        logs = _collect_logs(wanted.name) if deserves_a_look else None
         take_down(wanted.name)
         if logs is None:
             raise
@@ -190,14 +192,11 @@ def _created(
     since = time.monotonic()
     with Progress(name, total=4) as progress:
         with watch.phase("cluster"), progress.step(f"create {machines} nodes"):
-            kind.create(
-                name,
-                config,
-                records.kubeconfig(name),
-                ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet),
-                log=records.folder(name) / "kind.log",
-            )
+            gateways = network.create(name, ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet))
+            drain.start(name, image.agent, gateways)
+            kind.create(name, config, records.kubeconfig(name), log=records.folder(name) / "kind.log")
             api = Api(records.kubeconfig(name))
+            drain.answer_names(api, gateways[0])
         before = look(api, since)
         with watch.phase("cni"), progress.step(f"install {wanted.cni.name} {wanted.cni_version}"):
             api.apply(*manifests)
@@ -215,7 +214,7 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
     """The kept cluster, once its nodes are ready: it may have been started again with the machine."""
     try:
         api = Api(records.kubeconfig(wanted.name))
-        _exorcise(api)
+        _remove_fake_nodes(api)
         nodes_ready(api, wanted.profile.workers + 1)
     except (ApiRefused, TimedOut) as error:
         raise ClusterFailed(
@@ -225,7 +224,7 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
     return _cluster(wanted, image, record, api, adopted=True)
 
 
-def _exorcise(api: Api) -> None:
+def _remove_fake_nodes(api: Api) -> None:
     """Remove the Node objects without a machine of runs that were cut off: they would never be ready."""
     for name, item in api.list(NODE, labels=GHOST_LABEL).items():
         if is_over(item["metadata"]["labels"][GHOST_LABEL]):
@@ -243,6 +242,7 @@ def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adop
         versions=record.versions,
         image=image,
         nodes=nodes(api),
+        drain=drain.container(wanted.name),
         kubeconfig=api.kubeconfig,
         api=api,
         bring_up=record.bring_up,
@@ -250,7 +250,7 @@ def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adop
     )
 
 
-def _autopsy(name: str) -> Path:
+def _collect_logs(name: str) -> Path:
     """Collect what can be had of a cluster that failed, in a folder that outlives it."""
     target = records.failure_folder(name)
     with suppress(shell.CommandFailed):

@@ -103,7 +103,7 @@ def trio(street: Street) -> Iterator[list[ContainerEndpoint]]:
 
 
 @fault(
-    ground="street",
+    site="street",
     reddens=("docker/addresses_after_restarts/own_addresses",),
     spares=("docker/addresses_after_restarts/mac_as_released",),
 )
@@ -115,7 +115,7 @@ def one_mac_for_two(street: Street) -> Iterator[None]:
 
 
 @fault(
-    ground="street",
+    site="street",
     reddens=("docker/addresses_after_restarts/reached_at_once",),
     spares=("docker/addresses_after_restarts/own_addresses", "docker/addresses_after_restarts/mac_as_released"),
 )
@@ -128,7 +128,7 @@ def stale_neighbour(street: Street) -> Iterator[None]:
 
 
 @fault(
-    ground="street",
+    site="street",
     reddens=("docker/addresses_after_restarts/mac_as_released",),
     spares=("docker/addresses_after_restarts/own_addresses",),
 )
@@ -144,7 +144,7 @@ def mac_of_another_release(street: Street) -> Iterator[None]:
 
 
 @fault(
-    ground="street",
+    site="street",
     reddens=("docker/addresses_after_restarts/announced_as_released",),
     spares=("docker/addresses_after_restarts/mac_as_released",),
 )

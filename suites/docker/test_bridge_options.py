@@ -82,14 +82,14 @@ def told(lab: Lab) -> Told:
     return Told(lab, red, far.endpoint, lone, mute, slim, thin)
 
 
-@fault(ground="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
+@fault(site="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
 def a_user_rule_joins_neighbours(told: Told) -> Iterator[None]:
     """A rule in DOCKER-USER accepts what stays on the bridge."""
     with told.red.rule("filter", "DOCKER-USER", "-i", "quiet", "-o", "quiet", "-j", "ACCEPT"):
         yield
 
 
-@fault(ground="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
+@fault(site="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
 def bridged_packets_pass_by_the_rules(told: Told) -> Iterator[None]:
     """The host's bridges do not hand packets to iptables (bridge-nf-call-iptables=0)."""
     setting = "net.bridge.bridge-nf-call-iptables"
@@ -99,7 +99,7 @@ def bridged_packets_pass_by_the_rules(told: Told) -> Iterator[None]:
 
 
 @fault(
-    ground="told",
+    site="told",
     reddens=(f"{HERE}/mtu_reaches_the_links", f"{HERE}/mtu_holds_on_the_wire"),
     spares=(f"{HERE}/neighbours_are_stopped",),
 )

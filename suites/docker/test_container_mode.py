@@ -84,7 +84,7 @@ def pair(joined: Joined) -> Iterator[Joined]:
 
 
 @fault(
-    ground="joined",
+    site="joined",
     reddens=(
         "docker/container_mode/one_namespace",
         "docker/container_mode/by_localhost",
@@ -105,7 +105,7 @@ def joins_nobody(joined: Joined) -> Iterator[None]:
 
 
 @fault(
-    ground="joined",
+    site="joined",
     reddens=("docker/container_mode/by_localhost",),
     spares=(
         "docker/container_mode/one_namespace",
@@ -122,7 +122,7 @@ def lo_down(joined: Joined) -> Iterator[None]:
 
 
 @fault(
-    ground="joined",
+    site="joined",
     reddens=("docker/container_mode/apart_from_the_host_and_others",),
     spares=("docker/container_mode/one_namespace", "docker/container_mode/by_localhost"),
 )

@@ -88,7 +88,7 @@ def shop(lab: Lab) -> Shop:
 
 
 @fault(
-    ground="shop",
+    site="shop",
     reddens=(f"{HERE}/by_name_and_by_alias", f"{HERE}/names_of_others"),
     spares=(f"{HERE}/only_within_the_network", f"{HERE}/none_on_the_default_bridge"),
 )
@@ -102,7 +102,7 @@ def a_rule_before_dockers(shop: Shop) -> Iterator[None]:
 
 
 @fault(
-    ground="shop",
+    site="shop",
     reddens=(f"{HERE}/by_name_and_by_alias", f"{HERE}/after_a_restart", f"{HERE}/a_name_follows_its_container"),
     spares=(f"{HERE}/names_of_others", f"{HERE}/only_within_the_network"),
 )
@@ -113,7 +113,7 @@ def another_has_the_same_names(shop: Shop) -> Iterator[None]:
     remove(shop.lab, squatter)
 
 
-@fault(ground="shop", reddens=(f"{HERE}/only_within_the_network",), spares=(f"{HERE}/by_name_and_by_alias",))
+@fault(site="shop", reddens=(f"{HERE}/only_within_the_network",), spares=(f"{HERE}/by_name_and_by_alias",))
 def the_clerk_joins_the_shop(shop: Shop) -> Iterator[None]:
     """The container that is to find no names of the network is attached to it as well."""
     shop.network.connect(shop.clerk.container)
@@ -122,7 +122,7 @@ def the_clerk_joins_the_shop(shop: Shop) -> Iterator[None]:
 
 
 @fault(
-    ground="shop",
+    site="shop",
     reddens=(f"{HERE}/names_of_others", f"{HERE}/only_within_the_network", f"{HERE}/none_on_the_default_bridge"),
     spares=(f"{HERE}/by_name_and_by_alias",),
 )

@@ -75,7 +75,7 @@ def bridged(lab: Lab) -> Bridged:
 
 
 @fault(
-    ground="bridged",
+    site="bridged",
     reddens=("docker/default_bridge/a_stack_of_its_own", "docker/default_bridge/each_other_by_ip"),
     spares=("docker/default_bridge/the_host_and_its_containers", "docker/default_bridge/outside_by_masquerade"),
 )
@@ -88,7 +88,7 @@ def unplugged(bridged: Bridged) -> Iterator[None]:
 
 
 @fault(
-    ground="bridged",
+    site="bridged",
     reddens=("docker/default_bridge/each_other_by_ip",),
     spares=(
         "docker/default_bridge/a_stack_of_its_own",
@@ -107,7 +107,7 @@ def ports_isolated(bridged: Bridged) -> Iterator[None]:
 
 
 @fault(
-    ground="bridged",
+    site="bridged",
     reddens=("docker/default_bridge/the_host_and_its_containers",),
     spares=("docker/default_bridge/each_other_by_ip", "docker/default_bridge/outside_by_masquerade"),
 )
@@ -118,7 +118,7 @@ def host_deaf_to_the_bridge(bridged: Bridged) -> Iterator[None]:
 
 
 @fault(
-    ground="bridged",
+    site="bridged",
     reddens=("docker/default_bridge/outside_by_masquerade",),
     spares=("docker/default_bridge/each_other_by_ip", "docker/default_bridge/the_host_and_its_containers"),
 )

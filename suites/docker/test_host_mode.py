@@ -83,7 +83,7 @@ def hosted(lab: Lab) -> Hosted:
 
 
 @fault(
-    ground="hosted",
+    site="hosted",
     reddens=(
         "docker/host_mode/the_hosts_own_network",
         "docker/host_mode/reached_at_the_host_without_translation",
@@ -102,7 +102,7 @@ def published_instead(hosted: Hosted) -> Iterator[None]:
 
 
 @fault(
-    ground="hosted",
+    site="hosted",
     reddens=("docker/host_mode/one_port_space",),
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/reached_at_the_host_without_translation"),
 )
@@ -116,7 +116,7 @@ def rival_apart(hosted: Hosted) -> Iterator[None]:
 
 
 @fault(
-    ground="hosted",
+    site="hosted",
     reddens=("docker/host_mode/reached_at_the_host_without_translation",),
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/leaves_as_the_host"),
 )
@@ -127,7 +127,7 @@ def askers_translated(hosted: Hosted) -> Iterator[None]:
 
 
 @fault(
-    ground="hosted",
+    site="hosted",
     reddens=("docker/host_mode/leaves_as_the_host",),
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/reached_at_the_host_without_translation"),
 )

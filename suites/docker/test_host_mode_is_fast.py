@@ -91,7 +91,7 @@ def modes(lab: Lab) -> Modes:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=(f"{HERE}/as_fast_as_a_published_port", f"{HERE}/as_much_as_a_published_port"),
     spares=(f"{HERE}/fewer_hops_and_no_nat",),
 )
@@ -106,7 +106,7 @@ def a_long_list_before_the_host(modes: Modes) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=(f"{HERE}/fewer_hops_and_no_nat",),
     spares=(f"{HERE}/as_fast_as_a_published_port", f"{HERE}/as_much_as_a_published_port"),
 )

@@ -108,7 +108,7 @@ def stub(lab: Lab) -> Stub:
 
 
 @fault(
-    ground="kept",
+    site="kept",
     reddens=(f"{HERE}/nothing_out_and_nothing_in", f"{HERE}/a_route_is_no_way_out"),
     spares=(f"{HERE}/names_outside_are_not_asked_for",),
 )
@@ -122,7 +122,7 @@ def a_user_rule_lets_tcp_out(kept: Kept) -> Iterator[None]:
 
 
 @fault(
-    ground="kept",
+    site="kept",
     reddens=(f"{HERE}/names_outside_are_not_asked_for",),
     spares=(f"{HERE}/names_from_the_hosts_loopback",),
 )
@@ -134,14 +134,14 @@ def the_safe_one_is_let_out(kept: Kept) -> Iterator[None]:
     network.disconnect(kept.safe.container)
 
 
-@fault(ground="kept", reddens=(f"{HERE}/no_default_route",), spares=(f"{HERE}/names_outside_are_not_asked_for",))
+@fault(site="kept", reddens=(f"{HERE}/no_default_route",), spares=(f"{HERE}/names_outside_are_not_asked_for",))
 def a_default_route_is_added(kept: Kept) -> Iterator[None]:
     """The container of the internal network gets a default route (more)."""
     with routed(kept.lab, kept.safe, "default", "via", str(VAULT[12]), "metric", "5"):
         yield
 
 
-@fault(ground="kept", reddens=(f"{HERE}/on_a_card",), spares=(f"{HERE}/no_default_route",))
+@fault(site="kept", reddens=(f"{HERE}/on_a_card",), spares=(f"{HERE}/no_default_route",))
 def somebody_was_first(kept: Kept) -> Iterator[None]:
     """The network on the card has a container already, with the address that the next one would have got."""
     squatter = kept.red.container("squatter", "cellar")
@@ -150,7 +150,7 @@ def somebody_was_first(kept: Kept) -> Iterator[None]:
 
 
 @fault(
-    ground="stub",
+    site="stub",
     reddens=(f"{HERE}/names_from_the_hosts_loopback",),
     spares=(f"{HERE}/names_outside_are_not_asked_for",),
 )

@@ -83,7 +83,7 @@ def hermitage(lab: Lab) -> Hermitage:
 
 
 @fault(
-    ground="hermitage",
+    site="hermitage",
     reddens=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
     spares=("docker/none_mode/answers_itself",),
 )
@@ -97,7 +97,7 @@ def on_a_bridge(hermitage: Hermitage) -> Iterator[None]:
 
 
 @fault(
-    ground="hermitage",
+    site="hermitage",
     reddens=("docker/none_mode/until_it_is_given_a_link",),
     spares=("docker/none_mode/lo_alone",),
 )
@@ -108,7 +108,7 @@ def given_link_deaf(hermitage: Hermitage) -> Iterator[None]:
 
 
 @fault(
-    ground="hermitage",
+    site="hermitage",
     reddens=("docker/none_mode/answers_itself",),
     spares=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
 )

@@ -108,7 +108,7 @@ def shore(lab: Lab) -> Shore:
 
 
 @fault(
-    ground="shore",
+    site="shore",
     reddens=("docker/past_published_ports/unpublished_where_forwarding_is_dropped",),
     spares=("docker/past_published_ports/published_at_localhost",),
 )
@@ -119,7 +119,7 @@ def all_let_through(shore: Shore) -> Iterator[None]:
 
 
 @fault(
-    ground="shore",
+    site="shore",
     reddens=("docker/past_published_ports/unpublished_where_forwarding_is_accepted",),
     spares=("docker/past_published_ports/published_at_its_own_address",),
 )
@@ -130,7 +130,7 @@ def unpublished_turned_round(shore: Shore) -> Iterator[None]:
 
 
 @fault(
-    ground="shore",
+    site="shore",
     reddens=("docker/past_published_ports/published_at_its_own_address",),
     spares=("docker/past_published_ports/unpublished_where_forwarding_is_accepted",),
 )
@@ -141,7 +141,7 @@ def published_turned_round(shore: Shore) -> Iterator[None]:
 
 
 @fault(
-    ground="shore",
+    site="shore",
     reddens=("docker/past_published_ports/published_at_localhost",),
     spares=("docker/past_published_ports/published_at_its_own_address",),
 )

@@ -84,7 +84,7 @@ def harbour(lab: Lab) -> Harbour:
 
 
 @fault(
-    ground="harbour",
+    site="harbour",
     reddens=("docker/published_ports/by_translation",),
     spares=(
         "docker/published_ports/unpublished_is_refused",
@@ -99,7 +99,7 @@ def translation_passed_by(harbour: Harbour) -> Iterator[None]:
 
 
 @fault(
-    ground="harbour",
+    site="harbour",
     reddens=("docker/published_ports/all_that_is_exposed",),
     spares=("docker/published_ports/by_translation", "docker/published_ports/unpublished_is_refused"),
 )
@@ -112,7 +112,7 @@ def exposed_led_astray(harbour: Harbour) -> Iterator[None]:
 
 
 @fault(
-    ground="harbour",
+    site="harbour",
     reddens=("docker/published_ports/unpublished_is_refused",),
     spares=("docker/published_ports/by_translation", "docker/published_ports/all_that_is_exposed"),
 )
@@ -124,7 +124,7 @@ def opened_by_hand(harbour: Harbour) -> Iterator[None]:
 
 
 @fault(
-    ground="harbour",
+    site="harbour",
     reddens=("docker/published_ports/as_testcontainers_publishes", "docker/published_ports/all_that_is_exposed"),
     spares=("docker/published_ports/by_translation", "docker/published_ports/unpublished_is_refused"),
 )

@@ -105,7 +105,7 @@ def _with_containers(lab: Lab, host: DockerHost, outside: Machine) -> Quay:
 
 
 @fault(
-    ground="quays",
+    site="quays",
     reddens=("docker/userland_proxy/with_the_proxy", "docker/userland_proxy/answers_of_the_proxy"),
     spares=("docker/userland_proxy/by_the_kernel_alone",),
 )
@@ -117,7 +117,7 @@ def proxy_shut_off(quays: dict[str, Quay]) -> Iterator[None]:
 
 
 @fault(
-    ground="quays",
+    site="quays",
     reddens=("docker/userland_proxy/by_the_kernel_alone",),
     spares=("docker/userland_proxy/with_the_proxy",),
 )

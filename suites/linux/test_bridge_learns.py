@@ -43,7 +43,7 @@ UNKNOWN = "linux/bridge_learns/unknown_is_flooded"
 KNOWN = "linux/bridge_learns/known_goes_to_its_port_alone"
 
 
-@fault(ground="joined", reddens=(REACH,), spares=(LEARNS, UNKNOWN, KNOWN), named="grey")
+@fault(site="joined", reddens=(REACH,), spares=(LEARNS, UNKNOWN, KNOWN), says="grey")
 def isolated(joined: Bridged) -> Iterator[None]:
     """Green's port and grey's are kept from each other."""
     for port in ("to-green", "to-grey"):
@@ -53,7 +53,7 @@ def isolated(joined: Bridged) -> Iterator[None]:
         joined.bridge.run("bridge", "link", "set", "dev", port, "isolated", "off")
 
 
-@fault(ground="joined", reddens=(LEARNS, KNOWN), spares=(REACH, UNKNOWN))
+@fault(site="joined", reddens=(LEARNS, KNOWN), spares=(REACH, UNKNOWN))
 def deaf(joined: Bridged) -> Iterator[None]:
     """Blue's port learns nothing."""
     joined.bridge.forget()
@@ -62,7 +62,7 @@ def deaf(joined: Bridged) -> Iterator[None]:
     joined.bridge.run("bridge", "link", "set", "dev", "to-blue", "learning", "on")
 
 
-@fault(ground="joined", reddens=(UNKNOWN,), spares=(LEARNS, KNOWN))
+@fault(site="joined", reddens=(UNKNOWN,), spares=(LEARNS, KNOWN))
 def dry(joined: Bridged) -> Iterator[None]:
     """Green's port is left out when a frame is flooded."""
     joined.bridge.run("bridge", "link", "set", "dev", "to-green", "flood", "off")

@@ -85,21 +85,21 @@ FORWARDS = "linux/bridge_of_a_host/it_is_the_gateway_of_its_ports"
 ENSLAVED = "linux/bridge_of_a_host/an_enslaved_card_no_longer_answers"
 
 
-@fault(ground="home", reddens=(ANSWERS, SWITCHES, FORWARDS), spares=(ENSLAVED,))
+@fault(site="home", reddens=(ANSWERS, SWITCHES, FORWARDS), spares=(ENSLAVED,))
 def without_address(home: Home) -> Iterator[None]:
     """The bridge has no address."""
     with changed(home.host, [f"address delete {GATEWAY} dev {LINK}"], [f"address add {GATEWAY} dev {LINK}"]):
         yield
 
 
-@fault(ground="home", reddens=(FORWARDS,), spares=(ANSWERS, SWITCHES, ENSLAVED), named="outside")
+@fault(site="home", reddens=(FORWARDS,), spares=(ANSWERS, SWITCHES, ENSLAVED), says="outside")
 def host_not_forwarding(home: Home) -> Iterator[None]:
     """The host does not forward."""
     with home.lab.setting(home.host, "net.ipv4.ip_forward", "0"):
         yield
 
 
-@fault(ground="home", reddens=(SWITCHES,), spares=(ANSWERS, FORWARDS), named="blue")
+@fault(site="home", reddens=(SWITCHES,), spares=(ANSWERS, FORWARDS), says="blue")
 def ports_apart(home: Home) -> Iterator[None]:
     """The bridge's two ports are kept from each other."""
     for port in ("to-red", "to-blue"):
@@ -109,7 +109,7 @@ def ports_apart(home: Home) -> Iterator[None]:
         home.host.run("bridge", "link", "set", "dev", port, "isolated", "off")
 
 
-@fault(ground="home", reddens=(ENSLAVED,), spares=(ANSWERS, SWITCHES, FORWARDS), named="friend")
+@fault(site="home", reddens=(ENSLAVED,), spares=(ANSWERS, SWITCHES, FORWARDS), says="friend")
 def told_the_neighbour(home: Home) -> Iterator[None]:
     """The host was told friend's hardware address behind the card, so that it answers there without asking."""
     (link,) = home.friend.ip("link", "show", "dev", "eth0")

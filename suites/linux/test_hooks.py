@@ -47,10 +47,10 @@ def way(lab: Lab) -> Routed:
 
 
 @fault(
-    ground="way",
+    site="way",
     reddens=("linux/hooks/through_the_router",),
     spares=("linux/hooks/to_the_router_itself", "linux/hooks/from_the_router_itself"),
-    named="blue",
+    says="blue",
 )
 def not_forwarding(way: Routed) -> Iterator[None]:
     """The router does not forward."""
@@ -59,7 +59,7 @@ def not_forwarding(way: Routed) -> Iterator[None]:
 
 
 @fault(
-    ground="way",
+    site="way",
     reddens=("linux/hooks/through_the_router", "linux/hooks/to_the_router_itself"),
     spares=("linux/hooks/from_the_router_itself",),
 )
@@ -70,7 +70,7 @@ def marked_on_arrival(way: Routed) -> Iterator[None]:
 
 
 @fault(
-    ground="way",
+    site="way",
     reddens=("linux/hooks/from_the_router_itself",),
     spares=("linux/hooks/through_the_router", "linux/hooks/to_the_router_itself"),
 )

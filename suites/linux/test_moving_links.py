@@ -49,7 +49,7 @@ def two(lab: Lab) -> Two:
 
 
 @fault(
-    ground="two",
+    site="two",
     reddens=("linux/moving_links/what_belongs_to_a_namespace_cannot_leave_it",),
     spares=("linux/moving_links/a_veth_end_is_gone_from_the_first", "linux/moving_links/the_wire_goes_along"),
 )
@@ -62,7 +62,7 @@ def without_rights(two: Two) -> Iterator[None]:
 
 
 @fault(
-    ground="two",
+    site="two",
     reddens=("linux/moving_links/a_veth_end_is_gone_from_the_first", "linux/moving_links/the_wire_goes_along"),
     spares=("linux/moving_links/what_belongs_to_a_namespace_cannot_leave_it",),
 )

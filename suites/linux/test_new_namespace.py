@@ -65,7 +65,7 @@ def host(lab: Lab) -> Host:
 
 
 @fault(
-    ground="host",
+    site="host",
     reddens=("linux/new_namespace/nothing_but_lo_and_that_is_down", "linux/new_namespace/lo_works_once_it_is_up"),
     spares=("linux/new_namespace/what_it_is_given_stays_in_it",),
 )
@@ -77,7 +77,7 @@ def furnished(host: Host) -> Iterator[None]:
 
 
 @fault(
-    ground="host",
+    site="host",
     reddens=("linux/new_namespace/what_it_is_given_stays_in_it",),
     spares=("linux/new_namespace/nothing_but_lo_and_that_is_down", "linux/new_namespace/lo_works_once_it_is_up"),
 )

@@ -58,7 +58,7 @@ def way(lab: Lab) -> Routed:
 
 
 @fault(
-    ground="way",
+    site="way",
     reddens=("linux/translation/both_ends_are_changed_and_remembered",),
     spares=("linux/translation/each_has_its_hook",),
 )
@@ -72,7 +72,7 @@ def untracked(way: Routed) -> Iterator[None]:
 
 
 @fault(
-    ground="way",
+    site="way",
     reddens=("linux/translation/each_has_its_hook",),
     spares=("linux/translation/both_ends_are_changed_and_remembered",),
 )

@@ -56,10 +56,10 @@ def apart(lab: Lab) -> Apart:
 
 
 @fault(
-    ground="apart",
+    site="apart",
     reddens=("linux/unlinked_namespaces/without_a_link",),
     spares=("linux/unlinked_namespaces/with_a_link",),
-    named="blue",
+    says="blue",
 )
 def linked_in_secret(apart: Apart) -> Iterator[None]:
     """A link that nobody knows of joins red and blue."""
@@ -71,10 +71,10 @@ def linked_in_secret(apart: Apart) -> Iterator[None]:
 
 
 @fault(
-    ground="apart",
+    site="apart",
     reddens=("linux/unlinked_namespaces/with_a_link",),
     spares=("linux/unlinked_namespaces/without_a_link",),
-    named="blue",
+    says="blue",
 )
 def never_sent(apart: Apart) -> Iterator[None]:
     """Red throws away what is for blue's address on their link."""

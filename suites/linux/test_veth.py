@@ -71,7 +71,7 @@ def wire(lab: Lab) -> Wire:
 
 
 @fault(
-    ground="wire",
+    site="wire",
     reddens=("linux/veth/each_end_names_the_other", "linux/veth/down_at_one_end_is_no_carrier_at_the_other"),
     spares=("linux/veth/what_enters_one_end_leaves_the_other",),
 )
@@ -85,10 +85,10 @@ def mistaken(wire: Wire) -> Iterator[None]:
 
 
 @fault(
-    ground="wire",
+    site="wire",
     reddens=("linux/veth/what_enters_one_end_leaves_the_other",),
     spares=("linux/veth/each_end_names_the_other",),
-    named="blue",
+    says="blue",
 )
 def narrow(wire: Wire) -> Iterator[None]:
     """Blue's end takes small frames alone."""

@@ -67,7 +67,7 @@ def direct(farm: Farm) -> Iterator[Direct]:
 
 
 @fault(
-    ground="direct",
+    site="direct",
     reddens=("lvs/direct_routing/answers_in_turn", "lvs/direct_routing/only_the_card_is_rewritten"),
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )
@@ -79,7 +79,7 @@ def two_lacks_the_address(direct: Direct) -> Iterator[None]:
 
 
 @fault(
-    ground="direct",
+    site="direct",
     reddens=("lvs/direct_routing/answers_in_turn", "lvs/direct_routing/only_the_card_is_rewritten"),
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )
@@ -91,7 +91,7 @@ def two_is_translated_to(direct: Direct) -> Iterator[None]:
 
 
 @fault(
-    ground="direct",
+    site="direct",
     reddens=("lvs/direct_routing/servers_do_not_answer_for_it",),
     spares=("lvs/direct_routing/only_the_card_is_rewritten",),
 )
@@ -105,7 +105,7 @@ def one_answers_for_it(direct: Direct) -> Iterator[None]:
 
 
 @fault(
-    ground="direct",
+    site="direct",
     reddens=("lvs/direct_routing/servers_do_not_ask_with_it",),
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )

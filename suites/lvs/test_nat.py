@@ -61,7 +61,7 @@ def nat(farm: Farm) -> Iterator[Nat]:
 
 
 @fault(
-    ground="nat",
+    site="nat",
     reddens=("lvs/nat/both_ways_are_rewritten",),
     spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_on"),
 )
@@ -81,7 +81,7 @@ def two_is_reached_by_one(nat: Nat) -> Iterator[None]:
         nat.farm.director.configure(f"route delete {detour}")
 
 
-@fault(ground="nat", reddens=("lvs/nat/answers_in_turn",), spares=("lvs/nat/both_ways_are_rewritten",))
+@fault(site="nat", reddens=("lvs/nat/answers_in_turn",), spares=("lvs/nat/both_ways_are_rewritten",))
 def two_weighs_more(nat: Nat) -> Iterator[None]:
     """The director chooses by weight, and `two` has as much as the others together."""
     nat.service.schedule(Scheduler.WEIGHTED)
@@ -91,9 +91,7 @@ def two_weighs_more(nat: Nat) -> Iterator[None]:
     nat.service.schedule(Scheduler.ROUND_ROBIN)
 
 
-@fault(
-    ground="nat", reddens=("lvs/nat/conntrack_on",), spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_off")
-)
+@fault(site="nat", reddens=("lvs/nat/conntrack_on",), spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_off"))
 def nothing_is_tracked(nat: Nat) -> Iterator[None]:
     """The director is told not to track connections to the virtual server."""
     rule = ["PREROUTING", "-d", str(VIRTUAL), "-j", "CT", "--notrack"]
@@ -103,7 +101,7 @@ def nothing_is_tracked(nat: Nat) -> Iterator[None]:
 
 
 @fault(
-    ground="nat",
+    site="nat",
     reddens=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_on", "lvs/nat/conntrack_off"),
     spares=("lvs/nat/both_ways_are_rewritten",),
 )

@@ -86,7 +86,7 @@ def scheduled(farm: Farm) -> Iterator[Scheduled]:
 
 
 @fault(
-    ground="scheduled",
+    site="scheduled",
     reddens=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
     spares=("lvs/schedulers/weighted", "lvs/schedulers/source_hash"),
 )
@@ -98,7 +98,7 @@ def by_source_hash_instead(scheduled: Scheduled) -> Iterator[None]:
     service.schedule(Scheduler.ROUND_ROBIN)
 
 
-@fault(ground="scheduled", reddens=("lvs/schedulers/weighted",), spares=("lvs/schedulers/round_robin",))
+@fault(site="scheduled", reddens=("lvs/schedulers/weighted",), spares=("lvs/schedulers/round_robin",))
 def a_weight_is_wrong(scheduled: Scheduled) -> Iterator[None]:
     """The real server `three` has weight 2 instead of 1 in the service with weighted round robin."""
     service = scheduled.services[Scheduler.WEIGHTED]
@@ -108,7 +108,7 @@ def a_weight_is_wrong(scheduled: Scheduled) -> Iterator[None]:
 
 
 @fault(
-    ground="scheduled",
+    site="scheduled",
     reddens=("lvs/schedulers/least_connections", "lvs/schedulers/source_hash"),
     spares=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
 )

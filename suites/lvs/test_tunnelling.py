@@ -71,7 +71,7 @@ def tunnelled(farm: Farm) -> Iterator[Tunnelled]:
 
 
 @fault(
-    ground="tunnelled",
+    site="tunnelled",
     reddens=("lvs/tunnelling/answers_in_turn", "lvs/tunnelling/one_packet_in_another"),
     spares=("lvs/tunnelling/what_no_longer_fits",),
 )
@@ -84,7 +84,7 @@ def the_tunnel_of_two_loses_tcp(tunnelled: Tunnelled) -> Iterator[None]:
 
 
 @fault(
-    ground="tunnelled",
+    site="tunnelled",
     reddens=("lvs/tunnelling/one_packet_in_another", "lvs/tunnelling/what_no_longer_fits"),
     spares=("lvs/tunnelling/answers_in_turn",),
 )

@@ -74,7 +74,7 @@ def astray(farm: Farm) -> Iterator[Astray]:
 
 
 @fault(
-    ground="astray",
+    site="astray",
     reddens=("lvs/unknown_peer/dropped", "lvs/unknown_peer/masquerade_untracked"),
     spares=("lvs/unknown_peer/masquerade_tracked",),
 )
@@ -88,7 +88,7 @@ def servers_know_a_way_back(astray: Astray) -> Iterator[None]:
 
 
 @fault(
-    ground="astray",
+    site="astray",
     reddens=("lvs/unknown_peer/way_back",),
     spares=("lvs/unknown_peer/dropped", "lvs/unknown_peer/masquerade_tracked"),
 )
@@ -100,7 +100,7 @@ def two_takes_the_short_way(astray: Astray) -> Iterator[None]:
 
 
 @fault(
-    ground="astray",
+    site="astray",
     reddens=("lvs/unknown_peer/masquerade_tracked",),
     spares=("lvs/unknown_peer/dropped", "lvs/unknown_peer/way_back", "lvs/unknown_peer/masquerade_untracked"),
 )

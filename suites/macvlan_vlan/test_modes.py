@@ -117,7 +117,7 @@ def changed(modes: Modes, mode: str, to: str) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=("macvlan_vlan/modes/bridge",),
     spares=("macvlan_vlan/modes/private", "macvlan_vlan/modes/vepa_behind_a_reflecting_switch"),
 )
@@ -128,7 +128,7 @@ def bridge_by_way_of_the_switch(modes: Modes) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=("macvlan_vlan/modes/private",),
     spares=("macvlan_vlan/modes/bridge", "macvlan_vlan/modes/vepa"),
 )
@@ -139,7 +139,7 @@ def bridge_instead_of_private(modes: Modes) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=("macvlan_vlan/modes/vepa_behind_a_reflecting_switch",),
     spares=("macvlan_vlan/modes/private", "macvlan_vlan/modes/bridge", "macvlan_vlan/modes/vepa"),
 )
@@ -150,7 +150,7 @@ def private_instead_of_vepa(modes: Modes) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=("macvlan_vlan/modes/vepa",),
     spares=(
         "macvlan_vlan/modes/private",
@@ -165,7 +165,7 @@ def switch_that_reflects(modes: Modes) -> Iterator[None]:
 
 
 @fault(
-    ground="modes",
+    site="modes",
     reddens=("macvlan_vlan/modes/passthru",),
     spares=("macvlan_vlan/modes/bridge",),
 )

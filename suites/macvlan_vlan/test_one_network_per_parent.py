@@ -46,7 +46,7 @@ def taken(lab: Lab) -> Segment:
 
 
 @fault(
-    ground="taken",
+    site="taken",
     reddens=(
         "macvlan_vlan/one_network_per_parent/second_network",
         "macvlan_vlan/one_network_per_parent/passthru",
@@ -61,7 +61,7 @@ def network_on_another_card(taken: Segment) -> Iterator[None]:
 
 
 @fault(
-    ground="taken",
+    site="taken",
     reddens=("macvlan_vlan/one_network_per_parent/first_is_undisturbed",),
     spares=("macvlan_vlan/one_network_per_parent/second_network",),
 )

@@ -92,7 +92,7 @@ def flat(lab: Lab) -> Flat:
 
 
 @fault(
-    ground="flat",
+    site="flat",
     reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
     spares=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
 )
@@ -104,7 +104,7 @@ def duplicate_mac(flat: Flat) -> Iterator[None]:
 
 
 @fault(
-    ground="flat",
+    site="flat",
     reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/past_the_hosts_nat"),
     spares=("macvlan_vlan/own_addresses/own_macs", "macvlan_vlan/own_addresses/way_of_a_packet"),
 )
@@ -116,7 +116,7 @@ def source_turned_at_the_peer(flat: Flat) -> Iterator[None]:
 
 
 @fault(
-    ground="flat",
+    site="flat",
     reddens=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
     spares=("macvlan_vlan/own_addresses/reached_directly",),
 )
@@ -127,7 +127,7 @@ def host_without_masquerade(flat: Flat) -> Iterator[None]:
 
 
 @fault(
-    ground="flat",
+    site="flat",
     reddens=("macvlan_vlan/own_addresses/way_of_a_packet",),
     spares=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
 )

@@ -46,7 +46,7 @@ def shared(lab: Lab) -> Segment:
 
 
 @fault(
-    ground="shared",
+    site="shared",
     reddens=("macvlan_vlan/parent_host/host_and_children", "macvlan_vlan/parent_host/not_even_arp"),
     spares=("macvlan_vlan/parent_host/children_reach_each_other",),
 )
@@ -59,7 +59,7 @@ def host_shim(shared: Segment) -> Iterator[None]:
 
 
 @fault(
-    ground="shared",
+    site="shared",
     reddens=("macvlan_vlan/parent_host/children_reach_each_other",),
     spares=("macvlan_vlan/parent_host/host_and_children",),
 )

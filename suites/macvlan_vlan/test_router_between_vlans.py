@@ -123,7 +123,7 @@ def route(routed: Routed, container: ContainerEndpoint, *words: str) -> Iterator
 
 
 @fault(
-    ground="routed",
+    site="routed",
     reddens=(
         "macvlan_vlan/router_between_vlans/talk_by_the_router",
         "macvlan_vlan/router_between_vlans/stop_with_the_router",
@@ -137,7 +137,7 @@ def router_does_not_forward(routed: Routed) -> Iterator[None]:
 
 
 @fault(
-    ground="routed",
+    site="routed",
     reddens=(
         "macvlan_vlan/router_between_vlans/talk_by_the_router",
         "macvlan_vlan/router_between_vlans/stop_with_the_router",
@@ -155,7 +155,7 @@ def back_door(routed: Routed) -> Iterator[None]:
 
 
 @fault(
-    ground="routed",
+    site="routed",
     reddens=(
         "macvlan_vlan/router_between_vlans/neighbours_need_no_router",
         "macvlan_vlan/router_between_vlans/stop_with_the_router",

@@ -96,7 +96,7 @@ def tagged(lab: Lab) -> Tagged:
 
 
 @fault(
-    ground="tagged",
+    site="tagged",
     reddens=("macvlan_vlan/sub_interfaces/side_by_side",),
     spares=("macvlan_vlan/sub_interfaces/first_and_last_id",),
 )
@@ -114,7 +114,7 @@ def tags_swapped(tagged: Tagged) -> Iterator[None]:
 
 
 @fault(
-    ground="tagged",
+    site="tagged",
     reddens=("macvlan_vlan/sub_interfaces/first_and_last_id",),
     spares=("macvlan_vlan/sub_interfaces/side_by_side",),
 )
@@ -130,7 +130,7 @@ def native_vlan(tagged: Tagged) -> Iterator[None]:
 
 
 @fault(
-    ground="tagged",
+    site="tagged",
     reddens=("macvlan_vlan/sub_interfaces/made_and_removed",),
     spares=("macvlan_vlan/sub_interfaces/one_that_was_there_stays",),
 )
@@ -141,7 +141,7 @@ def somebody_made_it(tagged: Tagged) -> Iterator[None]:
 
 
 @fault(
-    ground="tagged",
+    site="tagged",
     reddens=("macvlan_vlan/sub_interfaces/one_that_was_there_stays",),
     spares=("macvlan_vlan/sub_interfaces/made_and_removed",),
 )
@@ -152,7 +152,7 @@ def nobody_made_it(tagged: Tagged) -> Iterator[None]:
 
 
 @fault(
-    ground="tagged",
+    site="tagged",
     reddens=("macvlan_vlan/sub_interfaces/other_ids_are_refused",),
     spares=("macvlan_vlan/sub_interfaces/made_and_removed",),
 )

@@ -100,7 +100,7 @@ def _container(host: DockerHost, vlan: int, subnet: IPv4Network, address: str) -
 
 
 @fault(
-    ground="wired",
+    site="wired",
     reddens=(
         "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
         "macvlan_vlan/vlans_on_a_trunk/not_even_arp",
@@ -115,13 +115,13 @@ def leaking_switch(wired: Wired) -> Iterator[None]:
 
 
 @fault(
-    ground="wired",
+    site="wired",
     reddens=(
         "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
         "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",
     ),
     spares=("macvlan_vlan/vlans_on_a_trunk/access_port",),
-    named="blue10",
+    says="blue10",
 )
 def native_vlan_mismatch(wired: Wired) -> Iterator[None]:
     """The switch's trunk port to blue has VLAN 10 as its native VLAN, untagged, and blue expects a tag."""
@@ -130,13 +130,13 @@ def native_vlan_mismatch(wired: Wired) -> Iterator[None]:
 
 
 @fault(
-    ground="wired",
+    site="wired",
     reddens=(
         "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
         "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",
     ),
     spares=("macvlan_vlan/vlans_on_a_trunk/not_even_arp", "macvlan_vlan/vlans_on_a_trunk/access_port"),
-    named="blue10",
+    says="blue10",
 )
 def vlan_not_on_the_trunk(wired: Wired) -> Iterator[None]:
     """The switch's trunk port to blue does not carry VLAN 10."""
@@ -145,13 +145,13 @@ def vlan_not_on_the_trunk(wired: Wired) -> Iterator[None]:
 
 
 @fault(
-    ground="wired",
+    site="wired",
     reddens=(
         "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
         "macvlan_vlan/vlans_on_a_trunk/access_port",
     ),
     spares=("macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",),
-    named="twenty",
+    says="twenty",
 )
 def access_port_that_tags(wired: Wired) -> Iterator[None]:
     """The port of a plain machine in VLAN 20 was set up as a trunk."""

@@ -101,7 +101,7 @@ def renumbered(tunnelled: Tunnelled, ids: dict[str, int]) -> Iterator[None]:
 
 
 @fault(
-    ground="tunnelled",
+    site="tunnelled",
     reddens=("macvlan_vlan/vxlan_ids/apart", "macvlan_vlan/vxlan_ids/told_apart_by_the_id"),
     spares=("macvlan_vlan/vxlan_ids/joined",),
 )
@@ -111,7 +111,7 @@ def ids_cut_to_12_bits(tunnelled: Tunnelled) -> Iterator[None]:
         yield
 
 
-@fault(ground="tunnelled", reddens=("macvlan_vlan/vxlan_ids/joined",), spares=("macvlan_vlan/vxlan_ids/apart",))
+@fault(site="tunnelled", reddens=("macvlan_vlan/vxlan_ids/joined",), spares=("macvlan_vlan/vxlan_ids/apart",))
 def mistyped_id(tunnelled: Tunnelled) -> Iterator[None]:
     """One station has the next id."""
     with renumbered(tunnelled, {"right": LOW + 1}):

@@ -51,7 +51,7 @@ def ways(lab: Lab) -> list[Probe]:
 
 
 @fault(
-    ground="bare",
+    site="bare",
     reddens=(f"{HERE}/reach", f"{HERE}/wire"),
     spares=(f"{HERE}/routes", f"{HERE}/full_size"),
 )
@@ -64,7 +64,7 @@ def bridge_masquerades(bare: FlannelHosts) -> Iterator[None]:
 
 
 @fault(
-    ground="bare",
+    site="bare",
     reddens=(f"{HERE}/reach", f"{HERE}/full_size", f"{HERE}/wire"),
     spares=(f"{HERE}/routes",),
 )
@@ -74,7 +74,7 @@ def foreign_addresses_filtered(bare: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(ground="bare", reddens=(f"{HERE}/routes", f"{HERE}/wire"), spares=(f"{HERE}/reach",))
+@fault(site="bare", reddens=(f"{HERE}/routes", f"{HERE}/wire"), spares=(f"{HERE}/reach",))
 def tunnel_left_behind(bare: FlannelHosts) -> Iterator[None]:
     """A VXLAN device between the hosts, with more specific routes, is left of an earlier backend."""
     red, blue = (host.docker for host in bare.hosts)

@@ -73,7 +73,7 @@ def unknown(leased: FlannelHosts, *, but: str = "") -> list[str]:
 
 
 @fault(
-    ground="leased",
+    site="leased",
     reddens=(f"{HERE}/pool", f"{HERE}/known_to_all", f"{HERE}/leaves"),
     spares=(f"{HERE}/docker_lives_in_it",),
 )
@@ -88,7 +88,7 @@ def lease_taken_away(leased: FlannelHosts) -> Iterator[None]:
 
 
 @fault(
-    ground="leased",
+    site="leased",
     reddens=(f"{HERE}/known_to_all", f"{HERE}/leaves"),
     spares=(f"{HERE}/pool", f"{HERE}/docker_lives_in_it"),
 )
@@ -98,14 +98,14 @@ def leftover_route(leased: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(ground="leased", reddens=(f"{HERE}/docker_lives_in_it",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
+@fault(site="leased", reddens=(f"{HERE}/docker_lives_in_it",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
 def larger_bridge(leased: FlannelHosts) -> Iterator[None]:
     """blue's Docker bridge has the MTU of the card and not of the tunnel."""
     with mtu(leased.blue.docker, BRIDGE, 1500):
         yield
 
 
-@fault(ground="leased", reddens=(f"{HERE}/leaves",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
+@fault(site="leased", reddens=(f"{HERE}/leaves",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
 def flanneld_stands_still(leased: FlannelHosts) -> Iterator[None]:
     """blue's flanneld hears nothing of what happens in etcd."""
     with leased.blue.flanneld.still():

@@ -96,7 +96,7 @@ def ways(lab: Lab) -> list[Probe]:
     return every_way(PORT, timeout=lab.engine.patience)
 
 
-@fault(ground="joined", reddens=(f"{HERE}/*ed", f"{HERE}/full_size", f"{HERE}/wire"), spares=(f"{HERE}/names",))
+@fault(site="joined", reddens=(f"{HERE}/*ed", f"{HERE}/full_size", f"{HERE}/wire"), spares=(f"{HERE}/names",))
 def tunnel_blocked(joined: Swarm) -> Iterator[None]:
     """The switch drops UDP 4789, and leaves the swarm's own talk alone."""
     with dropped(joined.switch, "ip protocol udp", f"udp dport {VXLAN}"):
@@ -104,7 +104,7 @@ def tunnel_blocked(joined: Swarm) -> Iterator[None]:
 
 
 @fault(
-    ground="joined",
+    site="joined",
     reddens=(f"{HERE}/full_size", f"{HERE}/joined", f"{HERE}/wire"),
     spares=(f"{HERE}/names", f"{HERE}/isolated"),
 )
@@ -114,7 +114,7 @@ def large_packets_lost(joined: Swarm) -> Iterator[None]:
         yield
 
 
-@fault(ground="joined", reddens=(f"{HERE}/wire", f"{HERE}/isolated"), spares=(f"{HERE}/joined", f"{HERE}/names"))
+@fault(site="joined", reddens=(f"{HERE}/wire", f"{HERE}/isolated"), spares=(f"{HERE}/joined", f"{HERE}/names"))
 def beside_the_tunnel(joined: Swarm) -> Iterator[None]:
     """Routes by the hosts lead to blue-in, who answers through the tunnel."""
     one, other = joined.inside
@@ -129,7 +129,7 @@ def beside_the_tunnel(joined: Swarm) -> Iterator[None]:
 
 
 @fault(
-    ground="joined",
+    site="joined",
     reddens=(f"{HERE}/names", f"{HERE}/joined"),
     spares=(f"{HERE}/full_size", f"{HERE}/wire", f"{HERE}/isolated"),
 )
@@ -139,7 +139,7 @@ def deaf_to_names(joined: Swarm) -> Iterator[None]:
         yield
 
 
-@fault(ground="joined", reddens=(f"{HERE}/isolated",), spares=(f"{HERE}/joined", f"{HERE}/names", f"{HERE}/wire"))
+@fault(site="joined", reddens=(f"{HERE}/isolated",), spares=(f"{HERE}/joined", f"{HERE}/names", f"{HERE}/wire"))
 def let_in(joined: Swarm) -> Iterator[None]:
     """A container of the other network is connected to this one as well."""
     network = joined.red.docker.networks.get("joined")

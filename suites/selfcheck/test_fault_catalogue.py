@@ -55,12 +55,13 @@ def declared(path: Path) -> tuple[Fault, ...]:
 
 OF_THE_CLUSTER = [check for path in modules(KUBERNETES) for check in checks(path)]
 OF_LABS = [(check, path) for folder in WITH_LABS for path in modules(folder) for check in checks(path)]
+OF_CLUSTER_CHECKS = [fault for path in modules(KUBERNETES) for fault in declared(path)]
 DECLARED = [(fault, path) for folder in WITH_LABS for path in modules(folder) for fault in declared(path)]
 
 
 @pytest.mark.parametrize("check", OF_THE_CLUSTER)
 def test_every_check_of_the_cluster_is_reddened_by_a_fault(check: str) -> None:
-    by = [fault.name for fault in CATALOGUE if fault.must_redden(check)]
+    by = [fault.name for fault in (*CATALOGUE, *OF_CLUSTER_CHECKS) if fault.must_redden(check)]
     assert bool(by) != (check in BEYOND_FAULTS), f"{check} is reddened by: {by}"
 
 
@@ -74,7 +75,7 @@ def test_an_exception_is_of_a_check_that_exists() -> None:
     assert set(BEYOND_FAULTS) <= {*OF_THE_CLUSTER, *(check for check, _ in OF_LABS)}
 
 
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [*CATALOGUE, *OF_CLUSTER_CHECKS], ids=lambda entry: entry.name)
 def test_a_fault_of_the_cluster_speaks_of_checks_that_exist(entry: Fault) -> None:
     assert not entry.in_a_lab
     speaks_of(entry, OF_THE_CLUSTER)
@@ -82,7 +83,7 @@ def test_a_fault_of_the_cluster_speaks_of_checks_that_exist(entry: Fault) -> Non
 
 @pytest.mark.parametrize(("entry", "path"), DECLARED, ids=[entry.name for entry, _ in DECLARED])
 def test_a_fault_of_a_lab_speaks_of_checks_of_its_module(entry: Fault, path: Path) -> None:
-    assert entry.in_a_lab, "say ground=, the name of the module's fixture that it is injected into"
+    assert entry.in_a_lab, "say site=, the name of the module's fixture that it is injected into"
     speaks_of(entry, list(checks(path)))
 
 
@@ -96,28 +97,32 @@ def speaks_of(entry: Fault, known: list[str]) -> None:
     assert not strangers
     assert entry.spares, "a fault that spares nothing does not show that checks tell faults apart"
     assert entry.does.endswith(".")
+    assert all(entry.reddens.values()), "say for each check what it must say: a hop, a name, a finding"
+    assert set(entry.cannot_be_told) <= set(entry.reddens)
 
 
 def test_names_are_unique() -> None:
-    names = Counter(fault.name for fault in (*CATALOGUE, *(fault for fault, _ in DECLARED)))
+    names = Counter(fault.name for fault in (*CATALOGUE, *OF_CLUSTER_CHECKS, *(fault for fault, _ in DECLARED)))
     assert [name for name, times in names.items() if times > 1] == []
 
 
-def square(must_redden: bool, verdict: Verdict, *, said: str = "", named: str = "") -> Square:
-    return Square("fault", "check", must_redden, verdict, "", (said,), named, probed=True, seconds=0.1)
+def square(promised: Verdict, verdict: Verdict, *, said: str = "cni0 is down", says: str = "cni0") -> Square:
+    return Square("fault", "check", promised, verdict, "", (said,), (), says if promised.red else "", seconds=0.1)
 
 
 @pytest.mark.parametrize(
     ("given", "symbol"),
     [
-        (square(True, Verdict.FAIL), "X"),
-        (square(True, Verdict.UNKNOWN), "X"),
-        (square(True, Verdict.PASS), "!"),
-        (square(False, Verdict.PASS), "."),
-        (square(False, Verdict.FAIL), "!"),
-        (square(False, Verdict.UNKNOWN), "!"),
-        (square(True, Verdict.FAIL, said="last seen on cni0", named="cni0"), "X"),
-        (square(True, Verdict.FAIL, said="last seen on eth0", named="cni0"), "!"),
+        (square(Verdict.FAIL, Verdict.FAIL), "X"),
+        (square(Verdict.FAIL, Verdict.UNKNOWN), "!"),
+        (square(Verdict.UNKNOWN, Verdict.UNKNOWN), "X"),
+        (square(Verdict.UNKNOWN, Verdict.FAIL), "!"),
+        (square(Verdict.FAIL, Verdict.PASS), "!"),
+        (square(Verdict.PASS, Verdict.PASS), "."),
+        (square(Verdict.PASS, Verdict.FAIL), "!"),
+        (square(Verdict.PASS, Verdict.UNKNOWN), "!"),
+        (square(Verdict.FAIL, Verdict.FAIL, said="last seen on eth0"), "!"),
+        (square(Verdict.FAIL, Verdict.FAIL, says=""), "!"),
     ],
 )
 def test_a_square_says_whether_the_check_did_what_it_should(given: Square, symbol: str) -> None:
@@ -129,8 +134,8 @@ def test_a_module_with_a_lab_has_a_matrix_of_its_own() -> None:
     fault, module = DECLARED[0][0], "suite/module"
     check = f"{module}/first"
     matrix = Matrix((*CATALOGUE, fault))
-    matrix.add(square(True, Verdict.FAIL))
-    matrix.add(replace(square(True, Verdict.FAIL), fault=fault.name, check=check))
+    matrix.add(square(Verdict.FAIL, Verdict.FAIL))
+    matrix.add(replace(square(Verdict.FAIL, Verdict.FAIL), fault=fault.name, check=check))
     ours = matrix.text().partition("fault x check")[2].partition(f"\n{module}\n")
     assert fault.does not in ours[0]
     assert check not in ours[0]
@@ -140,7 +145,7 @@ def test_a_module_with_a_lab_has_a_matrix_of_its_own() -> None:
 
 def test_the_matrix_shows_the_worst_of_a_check_with_parameters() -> None:
     matrix = Matrix(CATALOGUE)
-    matrix.add(square(True, Verdict.FAIL))
-    matrix.add(square(True, Verdict.PASS))
+    matrix.add(square(Verdict.FAIL, Verdict.FAIL))
+    matrix.add(square(Verdict.FAIL, Verdict.PASS))
     assert "│ !│" in matrix.text()
     assert "NOT proven reverted" in matrix.text()

@@ -12,12 +12,12 @@ from fixtures.faults.fault import fault
 @pytest.fixture(scope="module")
 def wired(): ...
 
-@fault(ground="wired", reddens=("{name}/one",), spares=("{name}/two",))
+@fault(site="wired", reddens=("{name}/one",), spares=("{name}/two",))
 def {name}_cut(wired):
     """A cable is cut."""
     yield
 
-@fault(ground="wired", reddens=("{name}/two",), spares=("{name}/one",))
+@fault(site="wired", reddens=("{name}/two",), spares=("{name}/one",))
 def {name}_loop(wired):
     """A cable is a loop."""
     yield
@@ -80,3 +80,53 @@ def test_an_unknown_fault_is_refused_with_the_known_ones(pytester: pytest.Pytest
 
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*unknown fault red-cat; known*blue-cut, blue-loop, red-cut, red-loop*"])
+
+
+TURNED = '''
+"""A promise."""
+import pytest
+from fixtures.faults.fault import fault
+
+@pytest.fixture(scope="module")
+def lab(): return object()
+
+@pytest.fixture(scope="module")
+def unharmed(): return {{"wired": {{}}}}
+
+@pytest.fixture(scope="module")
+def wired(lab): ...
+
+@fault(site="wired", reddens={{"turned/it": "cable 7"}}, spares=("turned/other",))
+def cut(wired):
+    """A cable is cut."""
+    yield
+
+def test_it(wired, proof, lab_fault):
+    {body}
+
+def test_other(wired, proof): proof.fact("it is well", True, "")
+'''
+
+
+@pytest.mark.parametrize(
+    ("under_the_fault", "noticed"),
+    [
+        ("proof.fact('no cable is cut', False, 'cable 7')", True),
+        ("proof.fact('no cable is cut', False, 'cable 8')", False),
+        ("raise OSError('cable 7')", False),
+        ("raise Unknown('cable 7')", False),
+        ("assert False, 'cable 7'", True),
+        ("proof.fact('no cable is cut', True, 'cable 7')", False),
+    ],
+)
+def test_only_a_failure_for_the_promised_reason_is_a_notice(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, under_the_fault: str, noticed: bool
+) -> None:
+    monkeypatch.setattr("fixtures.faults.lab_state.states", lambda _: {})
+    monkeypatch.setattr("fixtures.faults.lab_state.forget_neighbours", lambda _: None)
+    body = f"""from fixtures.verdicts.verdict import Unknown
+    if lab_fault.name == "healthy": proof.fact("it is well", True, "")
+    else: {under_the_fault}"""
+    pytester.makepyfile(test_turned=TURNED.format(body=body))
+    result = pytester.runpytest_inprocess(*PLUGINS, "--faults", "--reports=out")
+    assert result.parseoutcomes().get("failed", 0) == (0 if noticed else 1)

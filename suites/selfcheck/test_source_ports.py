@@ -14,16 +14,16 @@ from suites.selfcheck.local_agents import free_port
 
 
 @pytest.mark.parametrize("kind", [SOCK_STREAM, SOCK_DGRAM])
-def test_the_port_of_a_failed_probe_is_shunned(
+def test_a_port_that_may_be_remembered_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: SocketKind
 ) -> None:
     good = free_port()
     low, high = good - 20, good + 20
     (tmp_path / "range").write_text(f"{low} {high}\n")
     monkeypatch.setattr(ports_to_avoid, "_RANGE", tmp_path / "range")
-    monkeypatch.setattr(ports_to_avoid, "_failed", {})
+    monkeypatch.setattr(ports_to_avoid, "_used", {})
     for port in {*range(low, high + 1)} - {good}:
-        ports_to_avoid.failed("192.0.2.1", 80, kind, port)
+        ports_to_avoid.shun("192.0.2.1", 80, kind, port)
     with socket(AF_INET, kind) as sock, socket(AF_INET, kind) as other:
         ports_to_avoid.steer(sock, "192.0.2.1", 80)
         ports_to_avoid.steer(other, "192.0.2.2", 80)

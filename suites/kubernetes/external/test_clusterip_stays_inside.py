@@ -36,7 +36,9 @@ def test_nobody_claims_it(world: World, services: Services, prober: Prober, proo
     """On the nodes' own network TCP and UDP find nobody at it; the same Service's NodePort answers there."""
     service, outside, worker = services["open"], world["outside"], world.host_of("client")
     inside = every([world["client"]], [cluster_ip(service)], [tcp(80), udp(80)])
-    door = every([outside], [node_port(service, worker)], [tcp(service.node_port("tcp"))])
+    door = every(
+        [outside], [node_port(service, worker)], [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    )
     cells = every([outside], [cluster_ip(service)], [tcp(80, timeout=4.0), udp(80, timeout=4.0)])
 
     with routed(prober.conversations, outside, str(service.cluster_ip), "dev", "eth0"):

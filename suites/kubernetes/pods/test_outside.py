@@ -85,7 +85,10 @@ def shut_to(world: World) -> list[Cell]:
 def alive(world: World) -> list[Cell]:
     """What shows that both ends of those are well: outside reaches a node, and a pod reaches the same places."""
     pods, neighbour = [at(world["client"]), at(world["remote"])], [world["neighbour"]]
-    inside = [*every(neighbour, pods, [tcp(PORT)]), *every(neighbour, [api_server(world)], [tcp(443)])]
+    inside = [
+        *every(neighbour, pods, [tcp(PORT), udp(PORT), ping()]),
+        *every(neighbour, [api_server(world)], [tcp(443)]),
+    ]
     return [*inside, *every([world["outside"]], [at(world.host_of("client"))], [tcp(PORT), udp(PORT), ping()])]
 
 

@@ -1,0 +1,45 @@
+"""Nothing that a node or a pod sends goes out by the default gateway, but what a check asked of nobody.
+
+    worker  10.96.n.n:80  ─ no Service there any more ─→ default route ─→ drain   a check's own question
+    worker  198.51.100.1:123 ──────────────────────────→ default route ─→ drain   whose?
+
+The nodes' default gateway is a drain: it hands nothing on and keeps a record. What a check asked and nobody
+answered is known by its marker and its address. Anything else was sent by something that believes in an address
+nobody has: a Service that no rule translates, a name server elsewhere, an image that is pulled, pod traffic that
+missed its tunnel. On a real network such packets are somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.endpoints.conversation import Conversations
+from fixtures.faults.fault import fault
+from fixtures.faults.site import Site
+from fixtures.plugins.proof import Proof
+from fixtures.report.recorder import Run
+from fixtures.world.drained import by_address, drained, unasked
+from fixtures.world.world import World
+
+pytestmark = [pytest.mark.claim("RUN-1"), pytest.mark.at_end]
+
+SOMEWHERE = "198.51.100.1"
+
+
+@fault(reddens={"kubernetes/run/nothing_leaves/by_the_default_gateway": f"sent {SOMEWHERE}:123 (udp)"})
+def stray_sender(site: Site) -> Iterator[None]:
+    """A program on the near node asks a time server that is not there."""
+    site.run(site.near, "bash", "-c", f"echo what time is it > /dev/udp/{SOMEWHERE}/123")
+    yield
+
+
+def test_by_the_default_gateway(world: World, conversations: Conversations, run: Run, proof: Proof) -> None:
+    """Of all that came to the default gateway during the run, each packet is a check's own question."""
+    packets = drained(conversations, world.drain, since=run.since)
+
+    names = by_address([*world.nodes, *world.values()])
+    foreign = [packet.sentence(names) for packet in unasked(packets, run.history.observations)]
+    proof.measured("packets to the default gateway", sum(packet.count for packet in packets), "")
+    proof.fact("every packet to the default gateway is a check's own", not foreign, foreign)
