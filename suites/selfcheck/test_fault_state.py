@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from clusters import shell
 from fixtures.faults.lab_state import steady
+from fixtures.faults.state import Facts, LookFailed, differences, rules, said, script
 
 EMPTY = """table ip raw {
 \tchain PREROUTING {
@@ -33,3 +37,61 @@ def test_a_port_of_dockers_dns_is_none_in_particular() -> None:
     )
     assert steady(f"{to}{source}\n") == steady(f"{to}39999\n")
     assert steady(f"-A INPUT -p udp --dport {source} -j DROP\n").endswith("--dport 40123 -j DROP\n")
+
+
+def facts(*rules: str) -> dict[str, Facts]:
+    return {"worker": {"iptables": rules}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (("a", "b"), ("a", "b"), []),
+        (("a", "b"), ("b", "a"), 2),
+        (("a", "a"), ("a",), ["worker: iptables: - a"]),
+        (("a",), ("a", "a"), ["worker: iptables: + a"]),
+        (("a",), (), ["worker: iptables: - a"]),
+    ],
+)
+def test_order_and_duplicates_count(
+    before: tuple[str, ...], after: tuple[str, ...], changed: list[str] | int
+) -> None:
+    found = differences(facts(*before), facts(*after))
+    assert found == changed or len(found) == changed
+
+
+def test_what_is_there_afterwards_alone_is_a_difference() -> None:
+    assert differences({"worker": {}}, facts("a")) == ["worker: iptables: + a"]
+
+
+def looked(**looks: str) -> dict[str, str]:
+    """What a real shell says to a script of these looks."""
+    return said("worker", looks, shell.run(["sh", "-c", script(looks)], check=False).stdout)
+
+
+def test_a_look_that_fails_is_an_error_and_equals_nothing() -> None:
+    assert looked(links="echo lo", rules="printf 'one\ntwo\n'") == {"links": "lo\n", "rules": "one\ntwo\n"}
+    with pytest.raises(LookFailed, match=r"worker: sets: no-such-program save: exit status 127"):
+        looked(links="echo lo", sets="no-such-program save")
+    with pytest.raises(LookFailed, match=r"worker: rules: .* exit status 3: half"):
+        looked(rules="echo half && exit_with() { return 3; } && exit_with")
+
+
+def test_a_look_that_ends_the_shell_is_an_error_too() -> None:
+    with pytest.raises(LookFailed, match="0 of 2 looks"):
+        looked(links="exit 0", rules="echo never")
+
+
+def test_real_rules_that_change_places_are_seen() -> None:
+    """iptables in a namespace of its own: two rules in one order, and in the other."""
+    if not shell.run(["unshare", "-rn", "iptables", "-S"], check=False).ok:
+        pytest.skip("iptables cannot be used in a throw-away namespace here: unshare -rn iptables -S is refused")
+    one, other = ("-p tcp --dport 1 -j ACCEPT", "-p tcp -j DROP")
+
+    def saved(*kept: str) -> dict[str, Facts]:
+        add = "; ".join(f"iptables -A INPUT {rule}" for rule in kept)
+        done = shell.run(["unshare", "-rn", "sh", "-c", f"{add}; iptables-save"])
+        return {"worker": {"iptables": rules(done.stdout)}}
+
+    assert differences(saved(one, other), saved(one, other)) == []
+    assert differences(saved(one, other), saved(other, one))
