@@ -17,6 +17,8 @@ import dns.rrset
 import pytest
 
 from clusters import shell
+from fixtures.agent import wire
+from fixtures.agent.servers import _Flows, _Upload
 from fixtures.agent.session import ask
 from fixtures.agent.waits import Pulse
 from fixtures.agent.wire import Question
@@ -27,7 +29,7 @@ from fixtures.probes.capture import Capture
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import Destination, at, cell, every, foreign, localhost
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import get, lookup, ping, tcp, udp
+from fixtures.probes.ways import flow, get, lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import reached, refused
 from fixtures.verdicts.observation import Cell, Observation, Outcome, Probe
 from fixtures.verdicts.verdict import Verdict
@@ -79,6 +81,37 @@ def test_an_answer_says_who_and_where(
     assert seen.served_at == (ip_address(address), port)
     assert seen.seen_as == seen.source_address
     assert seen.seconds is not None
+
+
+def test_a_large_request_is_counted_at_its_server(prober: Prober, here: LocalAgent, port: int) -> None:
+    seen = one(prober, here, server(), tcp(port, size=2_000_000, send=3_000_000, timeout=5))
+    assert (seen.outcome, seen.delivered, seen.received) == (Outcome.REACHED, 3_000_000, 2_000_000)
+    assert seen.segments > 0
+    assert seen.segments_there > 0
+    assert (seen.resent, seen.resent_there) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [200, 9000])
+def test_a_flow_is_counted_at_its_server(prober: Prober, here: LocalAgent, port: int, size: int) -> None:
+    seen = one(prober, here, server(), flow(port, count=100, size=size))
+    assert (seen.outcome, seen.delivered, seen.repeated) == (Outcome.REACHED, 100, 0)
+
+
+def test_what_was_changed_or_came_twice_on_the_way_is_counted_as_such() -> None:
+    flows, marker = _Flows(), "0123456789abcdef"
+    whole = [wire.flowing(marker, number, 300) for number in (1, 2, 2)]
+    for datagram in (*whole, whole[0][:-1] + b"!", whole[0][:20]):
+        if asked := wire.parse_flowing(datagram):
+            flows.note(*asked)
+    assert flows.counts(marker) == (2, 1)
+
+
+def test_an_upload_that_was_changed_counts_until_there() -> None:
+    upload = _Upload("0123456789abcdef", 0, 1000)
+    right = wire.payload("0123456789abcdef", 1000)
+    rest = upload.take(right[:400] + b"!" * 100)
+    rest += upload.take(right[500:] + b"more")
+    assert (upload.right, upload.left, rest) == (400, 0, b"more")
 
 
 def test_the_handshake_is_timed_alone(prober: Prober, here: LocalAgent, port: int) -> None:
