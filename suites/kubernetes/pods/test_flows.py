@@ -1,4 +1,4 @@
-"""Data flows as well as handshakes: transfers both ways lose nothing worth the name, and one-way flows arrive whole.
+"""Data flows as well as handshakes: transfers lose nothing worth the name, and one-way flows arrive whole.
 
     client ─┬─ 8 MB up, 8 MB down ─→ neighbour        same node
             └─ 8 MB up, 8 MB down ─→ remote           other node: through the tunnel, if there is one
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.claim("POD-11")
 MUCH = 8_000_000
 """Bytes: some thousand full packets, in a fraction of a second where nothing is wrong."""
 LOST = 0.005
-"""Of all segments at most so many are sent again. A busy kernel drops a few of thousands; one in a hundred is a path
-that loses packets."""
+"""Of all segments at most so many are sent again. A busy kernel drops a few of thousands; one in a hundred is a
+path that loses packets."""
 SLOWER = 25.0
 """The other node is at most so many times slower than the same one. A tunnel costs a part of the rate, and one in
 software the larger part of it."""
