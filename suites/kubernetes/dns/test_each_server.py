@@ -44,7 +44,7 @@ def one_coredns_out_of_date(site: Site) -> Iterator[None]:
     """One of the two replicas of CoreDNS no longer hears from the API server."""
     first = sorted(site.addresses_of(*COREDNS))[0]
     (node,) = site.nodes_of_pod(first)
-    with packet_rule(site, node, "prerouting", f"ip saddr {first} tcp dport {{ 443, 6443 }} drop"):
+    with packet_rule(site, node, "postrouting", f"ip daddr {first} tcp sport {{ 443, 6443 }} drop"):
         yield
 
 

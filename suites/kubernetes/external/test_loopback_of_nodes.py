@@ -4,8 +4,8 @@
 
 kube-proxy in mode iptables switches route_localnet on, so that NodePorts answer on a node's localhost. From then
 on a packet for 127.0.0.0/8 that a neighbour puts on the wire is no longer thrown away by the kernel, and only a
-rule stands before what believes that localhost is private (CVE-2020-8558). That outside can reach the same listener
-at the node's own address is seen in the same sweep; whether a packet came is what the listener itself knows.
+rule stands before what believes that localhost is private (CVE-2020-8558). That outside can reach the same
+listener at the node's own address is seen in the same sweep; whether a packet came is what the listener knows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOOPBACK = "127.9.9.9"
 
 
 @fault(
-    reddens={"kubernetes/external/loopback_of_nodes/not_from_its_network": "came to worker"},
+    reddens={"kubernetes/external/loopback_of_nodes/not_from_its_network": "first packet came to"},
     spares=("kubernetes/external/node_port/every_node_from_everywhere",),
 )
 def loopback_let_in(site: Site) -> Iterator[None]:

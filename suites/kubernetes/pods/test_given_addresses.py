@@ -43,7 +43,7 @@ def one_address_more(site: Site) -> Iterator[None]:
 
 
 @fault(
-    reddens={"kubernetes/pods/given_addresses/routes": "remote: default via fe80::1"},
+    reddens={"kubernetes/pods/given_addresses/routes": "default via fe80::1"},
     spares=("kubernetes/pods/given_addresses/addresses", "kubernetes/pods/pods_on_other_nodes/every_direction"),
 )
 def one_router_more(site: Site) -> Iterator[None]:

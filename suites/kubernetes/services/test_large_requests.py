@@ -36,7 +36,7 @@ LARGE, CUT = 300_000, 4_000
 @fault(
     reddens={
         "kubernetes/services/large_requests/by_cluster_ip": "client → service/far",
-        "kubernetes/services/large_requests/by_node_port": "→ nodeport",
+        "kubernetes/services/large_requests/by_node_port": "→ open on",
     },
     spares=("kubernetes/services/clusterip_from_pods/*", "kubernetes/external/node_port/large_answers"),
 )
