@@ -73,8 +73,11 @@ def test_every_vni(vni: int) -> None:
     assert seen(vxlan(ethernet(bytes(udp4(POD, PEER, 1, 2, b""))), vni, 4789)).vni == vni
 
 
-def test_another_udp_port_is_no_vxlan() -> None:
-    assert seen(vxlan(ethernet(bytes(udp4(POD, PEER, 1, 2, b""))), port=9999)).inner is None
+def test_vxlan_is_known_at_any_port() -> None:
+    frame = seen(vxlan(ethernet(bytes(udp4(POD, PEER, 1, 2, b""))), port=9999))
+    assert frame.inner is not None
+    assert frame.packet is not None
+    assert frame.packet.destination_port == 9999
 
 
 def test_flannel_udp_and_ipip_carry_a_bare_packet() -> None:

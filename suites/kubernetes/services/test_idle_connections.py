@@ -86,7 +86,7 @@ def test_kept(idle_connections: tuple[IdleConnection, ...], world: World, nodes:
     client = next(it for it in idle_connections if it.source == "client")
     client.answers()
 
-    left = nodes.seconds_left(world.host_of("client"), client.source_port)
+    left = nodes.seconds_left_when_quiet(world.host_of("client"), client.source_port)
 
     proof.measured("left for an idle connection", left or 0.0, "s")
     proof.fact(f"an hour is left for client → {client.destination.name}", (left or 0) >= AN_HOUR, left)
