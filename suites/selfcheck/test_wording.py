@@ -7,8 +7,13 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from fixtures.verdicts.observation import Protocol
-from fixtures.verdicts.wording import plain
+from fixtures.evidence.drawing import OUTCOMES
+from fixtures.verdicts.expectation import reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.matrix import tables
+from fixtures.verdicts.observation import Observation, Outcome, Protocol
+from fixtures.verdicts.wording import event, plain
+from suites.selfcheck.samples import cell
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,12 @@ WORDS: list[tuple[object, str]] = [
 @pytest.mark.parametrize(("value", "words"), WORDS)
 def test_values_as_words(value: object, words: str) -> None:
     assert plain(value) == words
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_has_its_words_and_its_symbol(outcome: Outcome) -> None:
+    seen = Observation(cell(), outcome, seconds=0.1)
+    assert event(seen, outcome)
+    assert OUTCOMES[outcome]
+    (symbol,) = tables(judge({seen.cell: reached()}, [seen]))[1].row("client")
+    assert symbol != "-"

@@ -30,8 +30,8 @@ HARMLESS = {
     r"the object has been modified": "of two writers of one object the loser tries again",
     r"too old resource version|unable to decode an event from the watch stream": "a watch ends when its server"
     " compacts, and is begun anew",
-    r"can't set sysctl net/netfilter/nf_conntrack_(max|buckets)": "the value is the host's kernel's, and no node in"
-    " a container may set it",
+    r"can't set sysctl net/netfilter/nf_conntrack_(max|buckets)": "the value is the host's kernel's, and no node"
+    " in a container may set it",
 }
 """Patterns of error lines that are no error of the network, each with the reason."""
 
