@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 SUITES = {
     "": ("suites/kubernetes",),
     "faults-": ("suites/kubernetes", "--faults"),
+    "few-faults-": ("suites/kubernetes", "--faults=few"),
     "performance-": ("suites/performance",),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
@@ -67,7 +68,7 @@ def suite_legs() -> tuple[Leg, ...]:
 
 
 def _summary(prefix: str, name: str) -> str:
-    return f"{prefix.rstrip('-')}: {name}" if prefix else load_profile(name).summary
+    return f"{prefix.rstrip('-').replace('-', ' ')}: {name}" if prefix else load_profile(name).summary
 
 
 @cache

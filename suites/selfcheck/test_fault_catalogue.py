@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clusters.legs import suite_legs
-from fixtures.faults.catalogue import CATALOGUE
+from fixtures.faults.catalogue import CATALOGUE, FEW
 from fixtures.faults.fault import Fault, faults_of
 from fixtures.faults.matrix import Matrix, Square
 from fixtures.plugins.checks import check_id
@@ -104,6 +104,10 @@ def speaks_of(entry: Fault, known: list[str]) -> None:
 def test_names_are_unique() -> None:
     names = Counter(fault.name for fault in (*CATALOGUE, *OF_CLUSTER_CHECKS, *(fault for fault, _ in DECLARED)))
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_the_few_faults_exist() -> None:
+    assert set(FEW) <= {fault.name for fault in (*CATALOGUE, *OF_CLUSTER_CHECKS)}
 
 
 def square(promised: Verdict, verdict: Verdict, *, said: str = "cni0 is down", says: str = "cni0") -> Square:

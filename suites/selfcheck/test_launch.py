@@ -45,8 +45,13 @@ def test_every_leg_of_a_group_is_known() -> None:
         assert chosen([group])
 
 
+def test_nightly_is_everything_that_checks() -> None:
+    few = {leg.name for leg in legs() if leg.name.startswith("few-")}
+    assert set(groups()["nightly"]) == {leg.name for leg in legs()} - few - {"docs"}
+
+
 def test_unknown_names_are_all_named() -> None:
-    with pytest.raises(UsageError, match="unknown: one, two; known are: test, lint"):
+    with pytest.raises(UsageError, match="unknown: one, two; known are: test, nightly, lint"):
         chosen(["one", "lint", "two"])
 
 

@@ -49,7 +49,7 @@ def test_by_the_default_gateway(world: World, conversations: Conversations, run:
 def of_nodes(world: World) -> set[str]:
     """Questions for addresses of the nodes themselves.
 
-    They are how Docker works: its own name server, in each node, knows a container's name and asks a server elsewhere
-    for the address family that the container lacks.
+    They are how Docker works: its own name server, in each node, knows a container's name and asks a server
+    elsewhere for the address family that the container lacks.
     """
     return {f"{node.name}./{record}" for node in world.nodes for record in ("A", "AAAA")}

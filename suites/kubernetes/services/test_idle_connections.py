@@ -3,11 +3,11 @@
     client  ─ 10.96.n.n:80 ─→ remote      opened early in the run, silent since, used at its end
     outside ─ worker:3nnnn ─→ remote      the same
 
-The translation of a connection lives in the node's tracker alone. Once the entry is gone, the next packet of either
-side goes nowhere, and both believe that the connection stands: pools of database connections break so, an hour
-after the last request. How long an entry lives is the kernel's setting, which kube-proxy raises to a day. A run is
-too short to wait for that; so the connection is used after as long as the run lasts, and what the node's tracker
-has still in store for it is read beside.
+The translation of a connection lives in the node's tracker alone. Once the entry is gone, the next packet of
+either side goes nowhere, and both believe that the connection stands: pools of database connections break so, an
+hour after the last request. How long an entry lives is the kernel's setting, which kube-proxy raises to a day. A
+run is too short to wait for that; so the connection is used after as long as the run lasts, and what the node's
+tracker has still in store for it is read beside.
 """
 
 from __future__ import annotations
