@@ -87,7 +87,7 @@ PROBES: Mapping[Capability, Probe] = {
         _link("v0", "type", "veth", "peer", "name", "v1"), "iproute2", "veth", "nearly everything"
     ),
     Capability.VXLAN: Probe(
-        _link("x0", "type", "vxlan", "id", "1", "dstport", "8472"),
+        _link("x0", "type", "vxlan", "id", "1", "dstport", "4789"),
         "iproute2",
         "vxlan",
         "flannel-vxlan, canal, calico in VXLAN mode, Docker overlay networks",

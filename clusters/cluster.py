@@ -12,6 +12,7 @@ from pathlib import Path
 from clusters import drain, kind, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
+from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
 from clusters.host import facts
@@ -74,6 +75,7 @@ class Cluster:
     cni: str
     cni_version: str
     features: frozenset[Feature]
+    datapath: Datapath
     versions: Mapping[str, str]
     image: NodeImage
     nodes: tuple[Node, ...]
@@ -239,6 +241,7 @@ def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adop
         cni=wanted.cni.name,
         cni_version=wanted.cni_version,
         features=features(wanted.cni, wanted.profile),
+        datapath=wanted.cni.datapath(wanted.profile),
         versions=record.versions,
         image=image,
         nodes=nodes(api),

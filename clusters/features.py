@@ -11,7 +11,7 @@ class Feature(StrEnum):
     NETWORK_POLICY = "network-policy"
     """NetworkPolicy objects are enforced."""
     BRIDGE = "bridge"
-    """Pods of one node hang on a Linux bridge (cni0)."""
+    """Pods of one node hang on a Linux bridge."""
     ENCAPSULATION = "encapsulation"
     """Packets between nodes are wrapped."""
     VXLAN = "vxlan"

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from clusters import cni
+from clusters.datapath import Datapath
 from clusters.features import Feature
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -95,8 +96,8 @@ class Cni(Protocol):
     def features(self, profile: Profile) -> frozenset[Feature]:
         """What this CNI supports when set up as the profile says."""
 
-    def overhead(self, profile: Profile) -> int:
-        """The bytes that wrap each IPv4 packet between nodes: a pod's MTU is the underlay's less these."""
+    def datapath(self, profile: Profile) -> Datapath:
+        """How pods hang on their nodes when set up as the profile says, and how packets travel between nodes."""
 
     def images(self, version: str) -> tuple[CniImage, ...]:
         """The images of that release, for the node image to carry."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
 from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document, fetch
@@ -65,22 +66,27 @@ _RELEASES = MappingProxyType(
 class Backend:
     """How packets get to another node: its section of net-conf.json, and what it means for the checks.
 
-    `overhead` is in bytes: vxlan puts 14 of the inner Ethernet header, 8 of VXLAN, 8 of UDP and 20 of IP around a
+    vxlan puts 14 bytes of the inner Ethernet header, 8 of VXLAN, 8 of UDP and 20 of IP (40 of IPv6) around a
     packet, udp the last two alone.
     """
 
     config: Mapping[str, object]
     features: frozenset[Feature]
-    overhead: int = 0
+    tunnel: Tunnel = NO_TUNNEL
     opens_tun: bool = False
     carries_ipv6: bool = True
 
 
+VXLAN = Tunnel(Carrier.VXLAN, "flannel.1", port=8472, vni=1, overhead=MappingProxyType({4: 50, 6: 70}))
+_UDP = Tunnel(Carrier.UDP, "flannel0", port=8285, overhead=MappingProxyType({4: 28}))
+
 _BACKENDS = MappingProxyType(
     {
-        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), overhead=50),
+        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), VXLAN),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
-        "udp": Backend({"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), opens_tun=True, carries_ipv6=False),
+        "udp": Backend(
+            {"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), _UDP, opens_tun=True, carries_ipv6=False
+        ),
     }
 )
 
@@ -98,8 +104,15 @@ class Flannel:
             own.add(Feature.IPV6)
         return frozenset(own) | self._backend(profile).features
 
-    def overhead(self, profile: Profile) -> int:
-        return self._backend(profile).overhead
+    def datapath(self, profile: Profile) -> Datapath:
+        return Datapath(
+            attachment=Bridge("cni0"),
+            tunnel=self._backend(profile).tunnel,
+            daemon="flanneld",
+            plugin="bridge",
+            files=("/run/flannel/subnet.env", "/etc/cni/net.d/10-flannel.conflist"),
+            chains=("FLANNEL-",),
+        )
 
     def images(self, version: str) -> tuple[CniImage, ...]:
         release = _RELEASES[chosen_version(self, version)]

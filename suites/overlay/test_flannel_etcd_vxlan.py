@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures.cni.flannel import vxlan
+from clusters.cni.flannel import VXLAN
 from fixtures.cni.flannel.hosts import BRIDGE, FlannelHosts, Images, stand
 from fixtures.cni.flannel.tunnel import DEVICE
 from fixtures.faults.fault import fault
@@ -60,7 +60,7 @@ def ways(lab: Lab) -> list[Probe]:
 )
 def udp_8472_blocked(tunnelled: FlannelHosts) -> Iterator[None]:
     """The switch drops UDP 8472."""
-    with dropped(tunnelled.switch, "ip protocol udp", f"udp dport {vxlan.PORT}"):
+    with dropped(tunnelled.switch, "ip protocol udp", f"udp dport {VXLAN.port}"):
         yield
 
 
@@ -103,7 +103,7 @@ def test_device(tunnelled: FlannelHosts, proof: Proof) -> None:
     links = {name: state.link(DEVICE) for name, state in kernels.items()}
 
     seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in links.items()}
-    right = {host.name: ("vxlan", True, vxlan.VNI, vxlan.PORT, address_of(host)) for host in hosts}
+    right = {host.name: ("vxlan", True, VXLAN.vni, VXLAN.port, address_of(host)) for host in hosts}
     proof.draws({f"{name} tunnel": links[name].mac for name in ("red", "blue")})
     proof.draws({f"{host.name} app": address_of(host.app) for host in tunnelled.hosts})
     proof.fact("flannel.1 is VXLAN 1 on UDP 8472 from the host's address", seen == right, seen)
@@ -148,10 +148,10 @@ def test_wire(tunnelled: FlannelHosts, ways: list[Probe], lab_prober: Prober, pr
 
     bare = [frame for frame in taps.frames if not frame.encapsulated]
     ends = [TunnelEnd(address_of(host), kernels[host.name].link(DEVICE).mac) for host in hosts]
-    envelopes = seen_in(taps.frames)
-    right = promised(ends, vxlan.PORT, vxlan.VNI)
+    headers = seen_in(taps.frames)
+    right = promised(ends, VXLAN)
     proof.concludes(judge(all_of(cells, reached()), seen))
     proof.draws({f"{host.name} tunnel": end.mac for host, end in zip(hosts, ends, strict=True)})
-    proof.shows("\n".join(sorted(map(str, envelopes))))
+    proof.shows("\n".join(sorted(map(str, headers))))
     proof.fact(f"of {len(taps.frames)} frames on the wire none is bare", not bare, rendered(bare[:5]) or "none")
-    proof.fact("they go from flannel.1 to flannel.1", envelopes == right, sorted(map(str, envelopes)))
+    proof.fact("they go from flannel.1 to flannel.1", headers == right, sorted(map(str, headers)))

@@ -22,6 +22,7 @@ from itertools import permutations
 
 import pytest
 
+from clusters.datapath import Carrier, Tunnel
 from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import dropped, routed
@@ -216,13 +217,13 @@ def test_wire(lab: Lab, joined: Swarm, ways: list[Probe], lab_prober: Prober, pr
         seen = lab_prober.sweep(cells)
 
     bare = [frame for frame in taps.frames if not frame.encapsulated]
-    envelopes = seen_in(taps.frames)
-    right = promised(ends[0], VXLAN, ids[0]) | promised(ends[1], VXLAN, ids[1])
+    headers = seen_in(taps.frames)
+    right = promised(ends[0], tunnel(ids[0])) | promised(ends[1], tunnel(ids[1]))
     proof.concludes(judge(without_nat(cells, lab.endpoints), seen))
-    proof.shows("\n".join(sorted(map(str, envelopes))))
+    proof.shows("\n".join(sorted(map(str, headers))))
     proof.draws({"red-in mac": ends[0][0].mac, "blue-in mac": ends[0][1].mac, "vni": ids[0], "port": VXLAN})
     proof.fact(f"of {len(taps.frames)} frames on the wire none is bare", not bare, rendered(bare[:5]) or "none")
-    proof.fact("the hosts' addresses are outside, the containers' cards inside", envelopes == right, envelopes)
+    proof.fact("the hosts' addresses are outside, the containers' cards inside", headers == right, headers)
 
 
 def _ends(lab: Lab, joined: Swarm, members: tuple[ContainerEndpoint, ContainerEndpoint]) -> list[TunnelEnd]:
@@ -245,3 +246,8 @@ def test_isolated(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> 
     seen = lab_prober.sweep(barred + open_)
 
     proof.concludes(judge(all_of(barred, blocked()) | all_of(open_, reached()), seen))
+
+
+def tunnel(vni: int) -> Tunnel:
+    """How Docker carries the network of that id between the hosts."""
+    return Tunnel(Carrier.VXLAN, port=VXLAN, vni=vni)

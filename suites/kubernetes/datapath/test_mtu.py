@@ -1,6 +1,6 @@
-"""A pod's MTU is what the nodes' network leaves it: full packets pass whole, and a longer one is refused at home.
+"""A pod's MTU is what the nodes' network leaves it: full packets pass, and the pod's kernel rejects a longer one.
 
-    client eth0 1450 ── cni0 ── flannel.1 1450 ── worker eth0 1500 ═══ worker2 eth0 1500 ── flannel.1 ── … remote
+    client eth0 1450 ── bridge ── tunnel 1450 ── worker eth0 1500 ═══ worker2 eth0 1500 ── tunnel ── … remote
                                                   │ outer headers 50 │ packet 1450       │
 
 A pod's MTU that is too large is the fault that hides best: small packets pass, large ones with DF vanish, the
@@ -14,7 +14,6 @@ from __future__ import annotations
 import pytest
 
 from clusters.cluster import Cluster
-from clusters.model import load_cni
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.kernel import look_at
@@ -31,7 +30,7 @@ from fixtures.world.world import PORT, World
 def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The MTU of every pod's link is the smallest of the nodes' cards less what wraps a packet between nodes."""
     kernels = look_at(prober.conversations, [*world.pods, *world.nodes])
-    overhead = load_cni(cluster.cni).overhead(cluster.profile)
+    overhead = cluster.datapath.tunnel.taken_off()
 
     cards = {node.name: kernels[node.name].holding(address_of(node)).mtu for node in world.nodes}
     pods = {pod.name: kernels[pod.name].holding(address_of(pod)).mtu for pod in world.pods}
@@ -56,7 +55,7 @@ def test_full_size(world: World, prober: Prober, proof: Proof) -> None:
 
 @pytest.mark.claim("POD-8")
 def test_one_byte_more(world: World, prober: Prober, proof: Proof) -> None:
-    """A packet one byte longer than that is refused by the pod's own kernel."""
+    """A packet one byte longer than that is rejected by the pod's own kernel (EMSGSIZE)."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
     cells = between(pods, filling(PORT, mtu, over=1))

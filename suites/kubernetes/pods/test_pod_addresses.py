@@ -1,9 +1,9 @@
 """Every pod has an address that no other pod has, and it tells the node that the pod is on.
 
     pool 10.244.0.0/16
-      ├ 10.244.0.0/24  control-plane   cni0 10.244.0.1    third .x
-      ├ 10.244.1.0/24  worker          cni0 10.244.1.1    client .y, neighbour .z
-      └ 10.244.2.0/24  worker2         cni0 10.244.2.1    remote .x
+      ├ 10.244.0.0/24  control-plane   bridge 10.244.0.1   third .x
+      ├ 10.244.1.0/24  worker          bridge 10.244.1.1   client .y, neighbour .z
+      └ 10.244.2.0/24  worker2         bridge 10.244.2.1   remote .x
 
 It fails where a CNI's pool and the nodes' subnets were configured apart, where a bridge kept the address of an
 earlier life, where a second configuration sorts before the CNI's own (its pods get addresses of another pool, and
@@ -63,13 +63,15 @@ def test_bridge_is_the_gateway(world: World, cluster: Cluster, prober: Prober, p
     """The bridge of each node has the first address of its node's subnet, and no other."""
     kernels = look_at(prober.conversations, world.nodes)
 
-    has = {name: [str(it) for it in state.link("cni0").addresses] for name, state in kernels.items()}
+    has = {
+        name: [str(it) for it in state.link(cluster.datapath.bridge).addresses] for name, state in kernels.items()
+    }
 
     first = {
         node.name: [f"{it[1]}/{it.prefixlen}" for it in node.pod_cidrs if it.version == 4]
         for node in cluster.nodes
     }
-    proof.fact("cni0 has the first address of its subnet", has == first, {"has": has, "promised": first})
+    proof.fact("the bridge has the first address of its subnet", has == first, {"has": has, "promised": first})
 
 
 @pytest.mark.claim("POD-6")

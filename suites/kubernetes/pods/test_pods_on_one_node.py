@@ -19,7 +19,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.plugins.proof import Proof
-from fixtures.probes.attachment import bridged, plugged
+from fixtures.probes.attachment import attached, bridged
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.plan import address_of, at, between, every
@@ -48,7 +48,7 @@ def test_both_directions(world: World, prober: Prober, proof: Proof) -> None:
 def test_over_the_bridge(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """One packet and its answer are seen from veth to veth of one bridge, and at no other link of the node."""
     client, neighbour, node = world["client"], world["neighbour"], world.host_of("client")
-    near, far = (plugged(prober.conversations, pod, node) for pod in (client, neighbour))
+    near, far = (attached(prober.conversations, pod, node) for pod in (client, neighbour))
     (cell,) = every([client], [at(neighbour)], [udp(PORT)])
 
     with capture.on([client, node, neighbour], [cell]) as taps:

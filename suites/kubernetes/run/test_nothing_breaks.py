@@ -10,10 +10,12 @@ that broke, a queue that overflowed. What is known to be harmless is in a list b
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from clusters.waiting import poll
 from fixtures.faults.fault import fault
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
@@ -44,6 +46,24 @@ def crashed_kube_proxy(site: Site) -> Iterator[None]:
     """kube-proxy on the near node has crashed, and runs again."""
     site.crash(site.near, "kube-proxy", "k8s-app=kube-proxy")
     yield
+
+
+@fault(
+    reddens={"kubernetes/run/nothing_breaks/no_error": "Restart failed"},
+    spares=("kubernetes/dns/service_names/*",),
+)
+def unreadable_corefile(site: Site) -> Iterator[None]:
+    """CoreDNS is given a configuration that it cannot read, and goes on with the one that it had."""
+    began = time.time()
+    with site.corefile(lambda before: before.replace("errors\n", "errors\n    no-such-plugin\n", 1)):
+        poll(
+            lambda: errors_since(site.cluster.api, began),
+            until=lambda said: any("Restart failed" in line for line in said),
+            what="CoreDNS to try its new configuration",
+            within=180.0,
+            every=2.0,
+        )
+        yield
 
 
 @fault(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import pytest
 
+from clusters.proxy import IPTABLES
 from fixtures.plugins.proof import Proof
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import every
@@ -29,16 +30,6 @@ pytestmark = [pytest.mark.claim("LVS-1"), pytest.mark.requires("kube-proxy-iptab
 
 CONNECTIONS = 10
 
-FROM_A_POD = ("KUBE-SERVICES → KUBE-SVC", "KUBE-SVC → KUBE-SEP", "KUBE-SEP → DNAT")
-FROM_ELSEWHERE = (*FROM_A_POD, "KUBE-SVC → KUBE-MARK-MASQ")
-BY_NODE_PORT = (
-    "KUBE-NODEPORTS → KUBE-EXT",
-    "KUBE-EXT → KUBE-MARK-MASQ",
-    "KUBE-EXT → KUBE-SVC",
-    "KUBE-SVC → KUBE-SEP",
-    "KUBE-SEP → DNAT",
-)
-
 
 def test_from_a_pod(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:
     """ClusterIP asked by a pod: the Service's chain, the endpoint's chain, and no mark for masquerade."""
@@ -49,7 +40,9 @@ def test_from_a_pod(world: World, services: Services, nodes: Nodes, prober: Prob
 
     proof.concludes(judge(all_of(cells, reached()), counted.seen))
     hit = counted.steps
-    proof.fact("ten packets took each step, none was marked", hit == dict.fromkeys(FROM_A_POD, CONNECTIONS), hit)
+    proof.fact(
+        "ten packets took each step, none was marked", hit == dict.fromkeys(IPTABLES.from_a_pod, CONNECTIONS), hit
+    )
 
 
 def test_from_a_node(world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof) -> None:
@@ -61,7 +54,9 @@ def test_from_a_node(world: World, services: Services, nodes: Nodes, prober: Pro
 
     proof.concludes(judge(all_of(cells, reached()), counted.seen))
     hit = counted.steps
-    proof.fact("ten packets took each step and the mark", hit == dict.fromkeys(FROM_ELSEWHERE, CONNECTIONS), hit)
+    proof.fact(
+        "ten packets took each step and the mark", hit == dict.fromkeys(IPTABLES.from_elsewhere, CONNECTIONS), hit
+    )
     ends = counted.masquerade
     proof.fact("0x4000 was set and led to MASQUERADE", min(ends.values()) >= CONNECTIONS, ends)
 
@@ -75,6 +70,8 @@ def test_by_node_port(world: World, services: Services, nodes: Nodes, prober: Pr
 
     proof.concludes(judge(all_of(cells, reached()), counted.seen))
     hit = counted.steps
-    proof.fact("ten packets took each step and the mark", hit == dict.fromkeys(BY_NODE_PORT, CONNECTIONS), hit)
+    proof.fact(
+        "ten packets took each step and the mark", hit == dict.fromkeys(IPTABLES.by_node_port, CONNECTIONS), hit
+    )
     ends = counted.masquerade
     proof.fact("0x4000 was set and led to MASQUERADE", min(ends.values()) >= CONNECTIONS, ends)

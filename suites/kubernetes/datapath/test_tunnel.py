@@ -1,13 +1,13 @@
-"""flannel's vxlan wraps whole Ethernet frames in UDP 8472 between the nodes, and nothing of pods goes bare.
+"""A VXLAN tunnel carries whole Ethernet frames between the nodes, and nothing of pods goes bare.
 
     client 10.244.1.x                                                         remote 10.244.2.y
       │ eth0                                                                    │ eth0
       │ vethA                                                                   │ vethB
-    cni0 10.244.1.1                                                           cni0 10.244.2.1
+    bridge 10.244.1.1                                                         bridge 10.244.2.1
       │ route: 10.244.2.0/24 via 10.244.2.0                                     │
-    flannel.1 10.244.1.0                                                      flannel.1 10.244.2.0
+    tunnel 10.244.1.0                                                         tunnel 10.244.2.0
       │ 10.244.2.0 is at MAC₂, MAC₂ is behind 172.18.0.4                        │
-    eth0 172.18.0.3 ═════ 172.18.0.3 > 172.18.0.4 udp 8472, VNI 1 ═════════ eth0 172.18.0.4
+    eth0 172.18.0.3 ═════ 172.18.0.3 > 172.18.0.4 udp, VNI ════════════════ eth0 172.18.0.4
                           [ MAC₁ > MAC₂ [ 10.244.1.x > 10.244.2.y … ] ]
 
 Only a capture tells: a route past the tunnel leaves every pod reachable while its packets travel in clear, and a
@@ -22,12 +22,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from fixtures.cni.flannel import vxlan
-from fixtures.cni.flannel.tunnel import DEVICE
+from clusters.cluster import Cluster
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.endpoints.offload import checksums_in_software
 from fixtures.plugins.proof import Proof
-from fixtures.probes.attachment import plugged, tunnelled
+from fixtures.probes.attachment import attached, tunnelled
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.journey import in_words, taken
 from fixtures.probes.kernel import NetState, counters, look_at
@@ -39,27 +38,28 @@ from fixtures.probes.ways import get, ping, tcp, udp
 from fixtures.verdicts.judge import judge
 from fixtures.world.world import PORT, World
 
-pytestmark = [pytest.mark.claim("FLN-2"), pytest.mark.requires("flannel-leases", "vxlan", "bridge")]
+pytestmark = [pytest.mark.claim("FLN-2"), pytest.mark.requires("vxlan", "bridge")]
 
 WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
 
-def test_device(world: World, prober: Prober, proof: Proof) -> None:
-    """On each node flannel.1 is a VXLAN device with id 1 and port 8472, sending from the node's own address."""
-    kernels = look_at(prober.conversations, world.nodes)
+def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
+    """On each node the tunnel's device has the CNI's id and port, and sends from the node's own address."""
+    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
 
-    tunnels = {name: state.link(DEVICE) for name, state in kernels.items()}
+    devices = {name: state.link(tunnel.device) for name, state in kernels.items()}
 
-    seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in tunnels.items()}
-    right = {node.name: ("vxlan", True, vxlan.VNI, vxlan.PORT, address_of(node)) for node in world.nodes}
-    proof.fact("flannel.1 is VXLAN 1 on UDP 8472 from the node's address", seen == right, seen)
+    seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in devices.items()}
+    right = {node.name: ("vxlan", True, tunnel.vni, tunnel.port, address_of(node)) for node in world.nodes}
+    what = f"{tunnel.device} is VXLAN {tunnel.vni} on UDP {tunnel.port} from the node's address"
+    proof.fact(what, seen == right, seen)
 
 
-def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
-    """One packet and its answer pass veth, cni0, flannel.1 and card of both nodes, and no other link."""
-    client, remote = world["client"], world["remote"]
+def test_way_of_a_packet(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """One packet and its answer pass veth, bridge, tunnel and card of both nodes, and no other link."""
+    client, remote, tunnel = world["client"], world["remote"], cluster.datapath.tunnel
     hosts = [world.host_of("client"), world.host_of("remote")]
-    near, far = (plugged(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
+    near, far = (attached(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
     (cell,) = every([client], [at(remote)], [udp(PORT)])
 
     with capture.on([client, *hosts, remote], [cell]) as taps:
@@ -68,26 +68,26 @@ def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: 
     there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, remote))
     proof.concludes(judge(without_nat([cell], world), seen))
     proof.shows(rendered(taps.hops(cell)))
-    proof.fact("the packet went that way", there == tunnelled(near, far, DEVICE, vxlan.VNI), in_words(there))
-    proof.fact("so did the answer", back == tunnelled(far, near, DEVICE, vxlan.VNI), in_words(back))
+    proof.fact("the packet went that way", there == tunnelled(near, far, tunnel), in_words(there))
+    proof.fact("so did the answer", back == tunnelled(far, near, tunnel), in_words(back))
 
 
-def test_envelope(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
-    """Between all nodes: from address to address by UDP 8472 in VNI 1, from flannel.1 to flannel.1; none bare."""
-    kernels = look_at(prober.conversations, world.nodes)
+def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """Between all nodes: from address to address by the CNI's port and id, from device to device; none bare."""
+    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
 
     with capture.on(world.nodes, cells, links=cards(world, kernels).values()) as taps:
         seen = prober.sweep(cells)
 
     bare = [frame for frame in taps.frames if not frame.encapsulated]
-    ends = [TunnelEnd(address_of(node), kernels[node.name].link(DEVICE).mac) for node in world.nodes]
-    envelopes = seen_in(taps.frames)
+    ends = [TunnelEnd(address_of(node), kernels[node.name].link(tunnel.device).mac) for node in world.nodes]
+    headers = seen_in(taps.frames)
     proof.concludes(judge(without_nat(cells, world), seen))
-    proof.shows("\n".join(sorted(map(str, envelopes))))
+    proof.shows("\n".join(sorted(map(str, headers))))
     proof.fact(f"of {len(taps.frames)} packets between nodes none is bare", not bare, rendered(bare[:5]) or "none")
-    right = envelopes == promised(ends, vxlan.PORT, vxlan.VNI)
-    proof.fact("they go from flannel.1 to flannel.1", right, sorted(map(str, envelopes)))
+    right = headers == promised(ends, tunnel)
+    proof.fact(f"they go from {tunnel.device} to {tunnel.device}", right, sorted(map(str, headers)))
 
 
 def test_checksums(world: World, prober: Prober, proof: Proof) -> None:
