@@ -14,8 +14,8 @@ class IptablesRules:
 
     `of_a_service` matches the chain of one Service, of one of its endpoints or of its external traffic, and gives
     its kind; `entrances` are the chains that packets come to first. `marking` and `masquerading` are chain and
-    target of the rules that mark a packet for masquerade, and that masquerade it for that mark. `rewritten` matches
-    rules that come and go with Services.
+    target of the rules that mark a packet for masquerade, and that masquerade it for that mark. `rewritten`
+    matches rules that come and go with Services.
     """
 
     of_a_service: re.Pattern[str] = re.compile(r"(KUBE-(?:SVC|SVL|EXT|SEP))-[A-Z2-7]{16}")

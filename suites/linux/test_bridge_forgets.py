@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from clusters.waiting import poll
+from clusters.waiting import TimedOut, poll
 from fixtures.faults.fault import fault
 from fixtures.lab.lab import Lab
 from fixtures.lab.topologies.bridged import Bridged, bridged
@@ -70,6 +70,20 @@ def nailed(joined: Bridged) -> Iterator[None]:
     joined.bridge.run("bridge", "fdb", "replace", blue.mac, "dev", blue.port, "master", "static", "sticky")
     yield
     joined.bridge.run("bridge", "fdb", "delete", blue.mac, "dev", blue.port, "master")
+
+
+def left_known(joined: Bridged, mac: str, *, within: float) -> dict[str, str]:
+    """What the bridge has learned once it has forgotten `mac`, or after so many seconds."""
+    known: dict[str, str] = {}
+
+    def look() -> dict[str, str]:
+        known.clear()
+        known.update(joined.bridge.learned())
+        return known
+
+    with suppress(TimedOut):
+        poll(look, until=lambda it: mac not in it, what=f"{mac} to be forgotten", within=within)
+    return known
 
 
 def ask(joined: Bridged, source: str, destination: str) -> tuple[Cell, ...]:
@@ -134,17 +148,13 @@ def test_silence_is_forgotten_and_flooded(joined: Bridged, lab_prober: Prober, p
     heard = lab_prober.sweep(spoke)
     at_first = joined.bridge.learned()
     with forgetting_after(joined, SHORT):
-        poll(
-            joined.bridge.learned,
-            until=lambda it: blue.mac not in it,
-            what="blue to be forgotten",
-            within=4 * SHORT,
-        )
+        known = left_known(joined, blue.mac, within=4 * SHORT)
         silent = time.monotonic() - began
         with joined.lab.capture.on([joined.bridge.endpoint], cells) as taps:
             seen = lab_prober.sweep(cells)
 
     left = joined.left_by(taps, cells[0])
+    proof.fact("blue is forgotten", blue.mac not in known, known)
     proof.concludes(judge(all_of(spoke, reached()), heard), judge(all_of(cells, reached()), seen))
     proof.shows(rendered(taps.frames))
     proof.draws({"known": at_first.get(blue.mac), "short": f"{SHORT:g} s", "silent": f"{silent:.1f} s"})

@@ -52,7 +52,7 @@ class End:
     namespace: str
     index: int
     by_driver: int
-    by_link: int
+    by_link: int | None
     by_file: int
     peers_namespace: str
 
@@ -105,7 +105,7 @@ def end_at(lab: Lab, machine: Machine) -> End:
         namespace=machine.run("readlink", "/proc/self/ns/net").out.strip(),
         index=link["ifindex"],
         by_driver=int(statistics[statistics.index("peer_ifindex:") + 1]),
-        by_link=link["link_index"],
+        by_link=link.get("link_index"),
         by_file=int(machine.run("cat", "/sys/class/net/eth0/iflink").out),
         peers_namespace=by_number(lab, machine).get(link.get("link_netnsid", NONE), "its own namespace"),
     )
