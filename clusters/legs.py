@@ -13,10 +13,12 @@ from pathlib import Path
 from clusters.model import UsageError, load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
+FEW = "few-faults-"
+"""Before a profile's name: its checks under one fault of each kind."""
 SUITES = {
     "": ("suites/kubernetes",),
     "faults-": ("suites/kubernetes", "--faults"),
-    "few-faults-": ("suites/kubernetes", "--faults=few"),
+    FEW: ("suites/kubernetes", "--faults=few"),
     "performance-": ("suites/performance",),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
@@ -28,6 +30,8 @@ WITHOUT_CLUSTER = {
     "lvs": "Linux Virtual Server by hand: NAT, direct routing, tunnelling, schedulers",
 }
 """The suites that need no cluster, each in the folder of its name (with underscores), and what each is about."""
+WRITES = "docs"
+"""The leg that writes pages and checks nothing."""
 DOCKERLESS = "dockerless"
 """The label in tox.ini of what runs without Docker."""
 
@@ -93,10 +97,15 @@ def legs() -> tuple[Leg, ...]:
 
 
 def groups() -> dict[str, tuple[str, ...]]:
-    """Names that stand for several legs: the labels in tox.ini's first section."""
+    """Names that stand for several legs: the labels in tox.ini's first section, and "nightly".
+
+    Nightly is everything that checks, so that a new profile is in it by being there; a few faults are part of all.
+    """
     lines = _ini().get("tox", "labels", fallback="").strip().splitlines()
     found = (line.partition("=") for line in lines)
-    return {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
+    labels = {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
+    every = (leg.name for leg in legs() if leg.name != WRITES and not leg.name.startswith(FEW))
+    return labels | {"nightly": tuple(every)}
 
 
 def chosen(names: list[str]) -> tuple[Leg, ...]:

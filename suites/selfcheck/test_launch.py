@@ -45,9 +45,11 @@ def test_every_leg_of_a_group_is_known() -> None:
         assert chosen([group])
 
 
-def test_nightly_is_everything_that_checks() -> None:
-    few = {leg.name for leg in legs() if leg.name.startswith("few-")}
-    assert set(groups()["nightly"]) == {leg.name for leg in legs()} - few - {"docs"}
+def test_nightly_has_every_profile_with_its_faults_and_no_fault_twice() -> None:
+    nightly = groups()["nightly"]
+    assert {*profile_names(), *(f"faults-{name}" for name in profile_names()), "lint", "lvs"} <= {*nightly}
+    assert not {f"few-faults-{name}" for name in profile_names()} & {*nightly}
+    assert "docs" not in nightly
 
 
 def test_unknown_names_are_all_named() -> None:
