@@ -39,7 +39,7 @@ from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.tunnel_header import TunnelEnd, promised, seen_in
 from fixtures.probes.ways import every_way, filling, lookup, ping, tcp, udp
-from fixtures.verdicts.expectation import all_of, blocked, reached, too_big
+from fixtures.verdicts.expectation import all_of, blocked, never_sent, reached, too_big
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Probe
 
@@ -235,17 +235,19 @@ def _ends(lab: Lab, joined: Swarm, members: tuple[ContainerEndpoint, ContainerEn
 
 
 def test_isolated(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
-    """Neither the other network's containers, nor the hosts, nor a machine beside them get into the network."""
+    """The other network's containers and a machine beside get no way in, and the hosts themselves have no route."""
     patience = lab.engine.patience
     ways = [tcp(PORT, timeout=patience), udp(PORT, timeout=patience), ping(timeout=patience)]
-    machines = [machine.endpoint for machine in (joined.red, joined.blue, joined.stranger)]
+    hosts, stranger = [joined.red.endpoint, joined.blue.endpoint], joined.stranger.endpoint
     inside, outside = list(map(at, joined.inside)), list(map(at, joined.outside))
-    barred = every([*joined.outside, *machines], inside, ways) + every(joined.inside, outside, ways)
-    open_ = between(joined.inside, ways) + between(joined.outside, ways) + between(machines, ways)
+    barred = every([*joined.outside, stranger], inside, ways) + every(joined.inside, outside, ways)
+    unrouted = every(hosts, inside, ways)
+    open_ = between(joined.inside, ways) + between(joined.outside, ways) + between([*hosts, stranger], ways)
 
-    seen = lab_prober.sweep(barred + open_)
+    seen = lab_prober.sweep(barred + unrouted + open_)
 
-    proof.concludes(judge(all_of(barred, blocked()) | all_of(open_, reached()), seen))
+    apart = all_of(barred, blocked()) | all_of(unrouted, never_sent())
+    proof.concludes(judge(apart | all_of(open_, reached()), seen))
 
 
 def tunnel(vni: int) -> Tunnel:

@@ -28,8 +28,39 @@ def test_a_check_without_demands_applies() -> None:
     assert does_not_apply("x", NONE, NONE, NONE) == ""
 
 
-def test_what_the_kernel_has_is_enough() -> None:
-    kernel_has(Capability.VXLAN, Found(able=True))
+def test_what_the_kernel_has_is_enough_and_only_that(pytester: pytest.Pytester) -> None:
+    """The hook itself: with what this kernel offers given, one check runs and one does not."""
+    pytester.makepyfile(
+        test_here="""
+import pytest
+
+@pytest.mark.needs("bridge")
+def test_without(): raise AssertionError("it must not run")
+
+@pytest.mark.needs("vxlan")
+def test_with(): pass
+
+@pytest.mark.requires("vxlan")
+def test_of_a_profile(): pass
+
+@pytest.mark.requires("network-policy")
+def test_not_of_the_profile(): raise AssertionError("it must not run")
+""",
+        conftest="""
+from clusters.capabilities import Capability, Found
+from fixtures.plugins.environment import OFFERED
+
+def pytest_configure(config):
+    known = {one: Found(able=False, detail="not here") for one in Capability}
+    config.stash[OFFERED] = {**known, Capability.VXLAN: Found(able=True)}
+""",
+    )
+    plugins = [word for name in ("options", "run", "environment") for word in ("-p", f"fixtures.plugins.{name}")]
+    result = pytester.runpytest_inprocess(*plugins, "--profile=flannel-vxlan", "--reports=out", "-rA")
+    result.assert_outcomes(passed=2, errors=2)
+    said = result.stdout.str()
+    assert "the kernel lacks bridge" in said
+    assert "flannel-vxlan does not support network-policy" in said
 
 
 def test_what_the_kernel_lacks_is_named_with_its_module() -> None:

@@ -31,7 +31,7 @@ def test_of_another_machines_run_we_cannot_tell() -> None:
 
 @pytest.mark.parametrize("text", ["", "12", "12-34", "a-b-c", "1-2-3-4"])
 def test_what_is_no_run_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"not enough values|too many values|invalid literal"):
         RunId.parse(text)
 
 
