@@ -33,7 +33,7 @@ from fixtures.lab import attempts
 from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.machine import Machine
-from fixtures.lab.macvlan import Family
+from fixtures.lab.macvlan import MacvlanNetwork
 from fixtures.lab.switch import Switch
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -70,12 +70,12 @@ class Modes:
     red: DockerHost
     switch: Switch
     peer: Machine
-    families: dict[str, Family]
+    networks: dict[str, MacvlanNetwork]
     containers: dict[str, tuple[ContainerEndpoint, ...]]
 
     def link(self, mode: str) -> str:
         """The switch's port to that mode's card."""
-        return f"to-{self.families[mode].parent}"
+        return f"to-{self.networks[mode].parent}"
 
     def joined(self, mode: str) -> tuple[Cell, ...]:
         """Cells of that mode's containers to each other."""
@@ -85,7 +85,7 @@ class Modes:
         """Cells of that mode's containers and the peer, at the peer's address in their subnet."""
         containers = self.containers[mode]
         peer = self.peer.endpoint
-        there = Destination("peer", str(self.families[mode].subnet[1]), frozenset({peer.identity}), peer)
+        there = Destination("peer", str(self.networks[mode].subnet[1]), frozenset({peer.identity}), peer)
         return every(containers, [there], WAYS) + every([peer], map(at, containers), WAYS)
 
 
@@ -96,14 +96,16 @@ def modes(lab: Lab) -> Modes:
     lab.cable(peer.port("eth0", *(IPv4Interface(f"{net[1]}/26") for net in SUBNETS)), switch.access("to-peer"))
     # Or the host would answer for the address of one card at another: they are all on one segment here.
     red.as_root("sysctl", "-qw", "net.ipv4.conf.all.arp_ignore=1")
-    families = {}
+    networks = {}
     for number, (mode, members) in enumerate(MEMBERS.items()):
         addresses = HOSTS.get(mode, ())
         lab.cable(red.port(f"card{number}", *addresses), switch.access(f"to-card{number}"))
         options = {"macvlan_mode": mode}
-        families[mode] = Family(lab, red, f"flat-{mode}", f"card{number}", SUBNETS[number], members, options)
-    made = together(*(family.make for family in families.values()))
-    return Modes(red, switch, peer, families, dict(zip(families, made, strict=True)))
+        networks[mode] = MacvlanNetwork(
+            lab, red, f"flat-{mode}", f"card{number}", SUBNETS[number], members, options
+        )
+    made = together(*(one.make for one in networks.values()))
+    return Modes(red, switch, peer, networks, dict(zip(networks, made, strict=True)))
 
 
 @contextmanager
@@ -171,7 +173,7 @@ def switch_that_reflects(modes: Modes) -> Iterator[None]:
 )
 def bridge_instead_of_passthru(modes: Modes) -> Iterator[None]:
     """The network of mode passthru was made in mode bridge."""
-    with modes.families["passthru"].otherwise(macvlan_mode="bridge"):
+    with modes.networks["passthru"].otherwise(macvlan_mode="bridge"):
         yield
 
 
@@ -281,7 +283,7 @@ def test_passthru(lab: Lab, modes: Modes, lab_prober: Prober, proof: Proof) -> N
     promised = all_of(cut_off, blocked()) | without_nat(outside + elsewhere, lab.endpoints)
 
     seen = lab_prober.sweep(tuple(promised))
-    second = attempts.container(modes.red, "second", modes.families["passthru"].network)
+    second = attempts.container(modes.red, "second", modes.networks["passthru"].network)
 
     kernels = look_at(lab.conversations, [alone, red])
     macs = {"alone mac": kernels["alone"].link("eth0").mac, "card mac": kernels["red"].link("card3").mac}

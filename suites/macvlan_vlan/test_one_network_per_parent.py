@@ -56,7 +56,7 @@ def taken(lab: Lab) -> Segment:
 )
 def network_on_another_card(taken: Segment) -> Iterator[None]:
     """The first network was made on the other card by mistake, where its containers work as well."""
-    with taken.family.otherwise(parent="card1"):
+    with taken.macvlan.otherwise(parent="card1"):
         yield
 
 

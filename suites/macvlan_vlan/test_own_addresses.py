@@ -27,7 +27,7 @@ from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import packet_rule
 from fixtures.lab.docker_host import WITHOUT_NAT
 from fixtures.lab.lab import Lab
-from fixtures.lab.macvlan import Family
+from fixtures.lab.macvlan import MacvlanNetwork
 from fixtures.lab.topologies.segment import PARENT, SUBNET, Segment, segment
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
@@ -71,7 +71,7 @@ class Flat(Segment):
     """The segment, a container on the host's own bridge, and a macvlan network of another host."""
 
     bridged: ContainerEndpoint
-    elsewhere: Family
+    elsewhere: MacvlanNetwork
     far: ContainerEndpoint
 
     @property
@@ -85,10 +85,10 @@ def flat(lab: Lab) -> Flat:
     """A host with docker0 and all its rules, so that there is something to go past, and another host."""
     made, blue = segment(lab, options=()), lab.host("blue", options=WITHOUT_NAT)
     lab.cable(blue.port(PARENT), made.switch.access("to-blue"))
-    elsewhere = Family(lab, blue, "flat", PARENT, SUBNET, {"far": IPv4Address("192.0.2.13")})
+    elsewhere = MacvlanNetwork(lab, blue, "flat", PARENT, SUBNET, {"far": IPv4Address("192.0.2.13")})
     (far,) = elsewhere.make()
     bridged = made.red.container("bridged")
-    return Flat(made.family, made.one, made.two, made.peer, made.switch, bridged, elsewhere, far)
+    return Flat(made.macvlan, made.one, made.two, made.peer, made.switch, bridged, elsewhere, far)
 
 
 @fault(
@@ -98,7 +98,7 @@ def flat(lab: Lab) -> Flat:
 )
 def duplicate_mac(flat: Flat) -> Iterator[None]:
     """The other host's container has the MAC address of `one`."""
-    mac = look(flat.family.lab.conversations.with_(flat.one)).link("eth0").mac
+    mac = look(flat.macvlan.lab.conversations.with_(flat.one)).link("eth0").mac
     with flat.elsewhere.otherwise(mac=mac):
         yield
 

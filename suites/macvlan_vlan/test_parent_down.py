@@ -74,9 +74,9 @@ def spanning_tree(aired: Segment) -> Iterator[None]:
 )
 def network_on_a_spare_card(aired: Segment) -> Iterator[None]:
     """The network was made on another card by mistake."""
-    lab, red = aired.family.lab, aired.red
+    lab, red = aired.macvlan.lab, aired.red
     lab.cable(red.port(OTHER), aired.switch.access("to-red-too"))
-    with aired.family.otherwise(parent=OTHER):
+    with aired.macvlan.otherwise(parent=OTHER):
         yield
     red.configure(f"link del {OTHER}")
 

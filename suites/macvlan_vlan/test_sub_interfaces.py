@@ -29,7 +29,7 @@ from fixtures.lab import attempts
 from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.machine import Machine
-from fixtures.lab.macvlan import Family
+from fixtures.lab.macvlan import MacvlanNetwork
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, every
 from fixtures.probes.runner import Prober
@@ -90,8 +90,8 @@ def tagged(lab: Lab) -> Tagged:
     red.configure(*sub_interface(THERE_BEFORE, 40))
     made = {}
     for vlan, subnet in SUBNETS.items():
-        family = Family(lab, red, f"vlan{vlan}", f"{TRUNK}.{vlan}", subnet, {NAMES[vlan]: subnet[11]})
-        (made[vlan],) = family.make()
+        macvlan = MacvlanNetwork(lab, red, f"vlan{vlan}", f"{TRUNK}.{vlan}", subnet, {NAMES[vlan]: subnet[11]})
+        (made[vlan],) = macvlan.make()
     return Tagged(red, wire, made)
 
 

@@ -235,7 +235,7 @@ def _ends(lab: Lab, joined: Swarm, members: tuple[ContainerEndpoint, ContainerEn
 
 
 def test_isolated(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
-    """The other network's containers and a machine beside get no way in, and the hosts themselves have no route."""
+    """Containers of the other network and a machine beside get no way in, and the hosts have no route there."""
     patience = lab.engine.patience
     ways = [tcp(PORT, timeout=patience), udp(PORT, timeout=patience), ping(timeout=patience)]
     hosts, stranger = [joined.red.endpoint, joined.blue.endpoint], joined.stranger.endpoint

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.evidence.diagnosis import Diagnosis, Leg, Sighting, Station, Way, diagnose
+from fixtures.evidence.diagnosis import Diagnosis, Half, Sighting, Station, Way, diagnose
 
 STATIONS = (
     Station("worker", "veth1"),
@@ -21,8 +21,8 @@ STATIONS = (
 
 
 def said(requests: int, replies: int, cut: str = "") -> Diagnosis:
-    seen = [Sighting(station, Leg.REQUEST) for station in STATIONS[:requests]]
-    seen += [Sighting(station, Leg.REPLY) for station in STATIONS[::-1][:replies]]
+    seen = [Sighting(station, Half.REQUEST) for station in STATIONS[:requests]]
+    seen += [Sighting(station, Half.REPLY) for station in STATIONS[::-1][:replies]]
     return diagnose("udp client → remote", Way(STATIONS, cut), seen)
 
 
@@ -40,7 +40,7 @@ def test_request_that_never_left() -> None:
 
 def test_reply_lost_on_its_way_back() -> None:
     found = said(8, 3)
-    assert found.leg is Leg.REPLY
+    assert found.half is Half.REPLY
     assert found.sentence.endswith("the reply was last seen on flannel.1 on worker2, never on eth0 on worker2.")
 
 
@@ -56,7 +56,7 @@ def test_all_seen_is_said_as_such() -> None:
 
 def test_a_way_that_a_kernel_cuts() -> None:
     cut = Way(STATIONS[:2], "worker knows no route to 10.244.2.7: blackhole")
-    found = diagnose("udp client → remote", cut, [Sighting(station, Leg.REQUEST) for station in STATIONS[:2]])
+    found = diagnose("udp client → remote", cut, [Sighting(station, Half.REQUEST) for station in STATIONS[:2]])
     assert found.sentence.endswith("last seen on cni0 on worker; worker knows no route to 10.244.2.7: blackhole.")
 
 
@@ -68,9 +68,9 @@ def test_a_way_without_stations_is_an_error() -> None:
 @given(st.integers(0, len(STATIONS)), st.integers(0, len(STATIONS)))
 def test_missing_is_always_the_station_after_the_last(requests: int, replies: int) -> None:
     found = said(requests, replies if requests == len(STATIONS) else 0)
-    order = STATIONS if found.leg is Leg.REQUEST else STATIONS[::-1]
+    order = STATIONS if found.half is Half.REQUEST else STATIONS[::-1]
     expected = 0 if found.last is None else order.index(found.last) + 1
-    if found.leg is Leg.REPLY and replies == 0:
+    if found.half is Half.REPLY and replies == 0:
         assert found.last == STATIONS[-1]
     else:
         assert found.missing == (order[expected] if expected < len(order) else None)
