@@ -55,7 +55,10 @@ def overlay(world: World, pool: IPv4Network, conversations: Conversations) -> Ov
 
 def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
     """Every node leases a subnet of the pool, all different; Node object, subnet.env and address agree."""
-    files = {node.name: SubnetFile.read(node_files.text(node, SUBNET_FILE)) for node in world.nodes}
+    texts = {node.name: node_files.known(node, SUBNET_FILE) for node in world.nodes}
+    without = sorted(name for name, text in texts.items() if text is None)
+    proof.fact("every node has the file", not without, without)
+    files = {name: SubnetFile.read(text) for name, text in texts.items() if text is not None}
     addresses = {node.name: address_of(node) for node in world.nodes}
 
     subnets = {name: lease.subnet for name, lease in leases.items()}
