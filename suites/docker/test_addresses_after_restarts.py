@@ -104,7 +104,7 @@ def trio(street: Street) -> Iterator[list[ContainerEndpoint]]:
 
 @fault(
     site="street",
-    reddens=("docker/addresses_after_restarts/own_addresses",),
+    reddens={"docker/addresses_after_restarts/own_addresses": "each has a MAC address of its own"},
     spares=("docker/addresses_after_restarts/mac_as_released",),
 )
 def one_mac_for_two(street: Street) -> Iterator[None]:
@@ -116,7 +116,7 @@ def one_mac_for_two(street: Street) -> Iterator[None]:
 
 @fault(
     site="street",
-    reddens=("docker/addresses_after_restarts/reached_at_once",),
+    reddens={"docker/addresses_after_restarts/reached_at_once": "red → second"},
     spares=("docker/addresses_after_restarts/own_addresses", "docker/addresses_after_restarts/mac_as_released"),
 )
 def stale_neighbour(street: Street) -> Iterator[None]:
@@ -129,7 +129,7 @@ def stale_neighbour(street: Street) -> Iterator[None]:
 
 @fault(
     site="street",
-    reddens=("docker/addresses_after_restarts/mac_as_released",),
+    reddens={"docker/addresses_after_restarts/mac_as_released": "it is made from the IP address"},
     spares=("docker/addresses_after_restarts/own_addresses",),
 )
 def mac_of_another_release(street: Street) -> Iterator[None]:
@@ -145,7 +145,7 @@ def mac_of_another_release(street: Street) -> Iterator[None]:
 
 @fault(
     site="street",
-    reddens=("docker/addresses_after_restarts/announced_as_released",),
+    reddens={"docker/addresses_after_restarts/announced_as_released": "nobody announces it"},
     spares=("docker/addresses_after_restarts/mac_as_released",),
 )
 def announced_as_by_another_release(street: Street) -> Iterator[None]:

@@ -82,14 +82,14 @@ def told(lab: Lab) -> Told:
     return Told(lab, red, far.endpoint, lone, mute, slim, thin)
 
 
-@fault(site="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
+@fault(site="told", reddens={f"{HERE}/neighbours_are_stopped": "lone → mute"}, spares=(f"{HERE}/mtu*",))
 def a_user_rule_joins_neighbours(told: Told) -> Iterator[None]:
     """A rule in DOCKER-USER accepts what stays on the bridge."""
     with told.red.rule("filter", "DOCKER-USER", "-i", "quiet", "-o", "quiet", "-j", "ACCEPT"):
         yield
 
 
-@fault(site="told", reddens=(f"{HERE}/neighbours_are_stopped",), spares=(f"{HERE}/mtu*",))
+@fault(site="told", reddens={f"{HERE}/neighbours_are_stopped": "lone → mute"}, spares=(f"{HERE}/mtu*",))
 def bridged_packets_pass_by_the_rules(told: Told) -> Iterator[None]:
     """The host's bridges do not hand packets to iptables (bridge-nf-call-iptables=0)."""
     setting = "net.bridge.bridge-nf-call-iptables"
@@ -100,7 +100,7 @@ def bridged_packets_pass_by_the_rules(told: Told) -> Iterator[None]:
 
 @fault(
     site="told",
-    reddens=(f"{HERE}/mtu_reaches_the_links", f"{HERE}/mtu_holds_on_the_wire"),
+    reddens={f"{HERE}/mtu_reaches_the_links": "all four are 1280", f"{HERE}/mtu_holds_on_the_wire": "thin → slim"},
     spares=(f"{HERE}/neighbours_are_stopped",),
 )
 def one_link_is_wider(told: Told) -> Iterator[None]:

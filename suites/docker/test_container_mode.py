@@ -85,12 +85,12 @@ def pair(joined: Joined) -> Iterator[Joined]:
 
 @fault(
     site="joined",
-    reddens=(
-        "docker/container_mode/one_namespace",
-        "docker/container_mode/by_localhost",
-        "docker/container_mode/one_port_space",
-        "docker/container_mode/left_behind_by_a_restart",
-    ),
+    reddens={
+        "docker/container_mode/one_namespace": "target and joiner are in one namespace",
+        "docker/container_mode/by_localhost": "target → joiner",
+        "docker/container_mode/one_port_space": "of target is refused to joiner",
+        "docker/container_mode/left_behind_by_a_restart": "the joiner is in the target's namespace",
+    },
     spares=("docker/container_mode/apart_from_the_host_and_others",),
 )
 def joins_nobody(joined: Joined) -> Iterator[None]:
@@ -106,7 +106,7 @@ def joins_nobody(joined: Joined) -> Iterator[None]:
 
 @fault(
     site="joined",
-    reddens=("docker/container_mode/by_localhost",),
+    reddens={"docker/container_mode/by_localhost": "target → joiner"},
     spares=(
         "docker/container_mode/one_namespace",
         "docker/container_mode/one_port_space",
@@ -123,7 +123,7 @@ def lo_down(joined: Joined) -> Iterator[None]:
 
 @fault(
     site="joined",
-    reddens=("docker/container_mode/apart_from_the_host_and_others",),
+    reddens={"docker/container_mode/apart_from_the_host_and_others": "red → joiner"},
     spares=("docker/container_mode/one_namespace", "docker/container_mode/by_localhost"),
 )
 def on_the_hosts_loopback(joined: Joined) -> Iterator[None]:

@@ -89,7 +89,7 @@ def shop(lab: Lab) -> Shop:
 
 @fault(
     site="shop",
-    reddens=(f"{HERE}/by_name_and_by_alias", f"{HERE}/names_of_others"),
+    reddens={f"{HERE}/by_name_and_by_alias": "client → web", f"{HERE}/names_of_others": "client → resolver"},
     spares=(f"{HERE}/only_within_the_network", f"{HERE}/none_on_the_default_bridge"),
 )
 def a_rule_before_dockers(shop: Shop) -> Iterator[None]:
@@ -103,7 +103,11 @@ def a_rule_before_dockers(shop: Shop) -> Iterator[None]:
 
 @fault(
     site="shop",
-    reddens=(f"{HERE}/by_name_and_by_alias", f"{HERE}/after_a_restart", f"{HERE}/a_name_follows_its_container"),
+    reddens={
+        f"{HERE}/by_name_and_by_alias": "client → web",
+        f"{HERE}/after_a_restart": "client → web",
+        f"{HERE}/a_name_follows_its_container": "client → resolver",
+    },
     spares=(f"{HERE}/names_of_others", f"{HERE}/only_within_the_network"),
 )
 def another_has_the_same_names(shop: Shop) -> Iterator[None]:
@@ -113,7 +117,11 @@ def another_has_the_same_names(shop: Shop) -> Iterator[None]:
     remove(shop.lab, squatter)
 
 
-@fault(site="shop", reddens=(f"{HERE}/only_within_the_network",), spares=(f"{HERE}/by_name_and_by_alias",))
+@fault(
+    site="shop",
+    reddens={f"{HERE}/only_within_the_network": "clerk → resolver"},
+    spares=(f"{HERE}/by_name_and_by_alias",),
+)
 def the_clerk_joins_the_shop(shop: Shop) -> Iterator[None]:
     """The container that is to find no names of the network is attached to it as well."""
     shop.network.connect(shop.clerk.container)
@@ -123,7 +131,11 @@ def the_clerk_joins_the_shop(shop: Shop) -> Iterator[None]:
 
 @fault(
     site="shop",
-    reddens=(f"{HERE}/names_of_others", f"{HERE}/only_within_the_network", f"{HERE}/none_on_the_default_bridge"),
+    reddens={
+        f"{HERE}/names_of_others": "client → resolver",
+        f"{HERE}/only_within_the_network": "clerk → resolver",
+        f"{HERE}/none_on_the_default_bridge": "plain → other",
+    },
     spares=(f"{HERE}/by_name_and_by_alias",),
 )
 def nobody_answers_outside(shop: Shop) -> Iterator[None]:

@@ -76,7 +76,10 @@ def bridged(lab: Lab) -> Bridged:
 
 @fault(
     site="bridged",
-    reddens=("docker/default_bridge/a_stack_of_its_own", "docker/default_bridge/each_other_by_ip"),
+    reddens={
+        "docker/default_bridge/a_stack_of_its_own": "the other ends are in docker0",
+        "docker/default_bridge/each_other_by_ip": "two → one",
+    },
     spares=("docker/default_bridge/the_host_and_its_containers", "docker/default_bridge/outside_by_masquerade"),
 )
 def unplugged(bridged: Bridged) -> Iterator[None]:
@@ -89,7 +92,7 @@ def unplugged(bridged: Bridged) -> Iterator[None]:
 
 @fault(
     site="bridged",
-    reddens=("docker/default_bridge/each_other_by_ip",),
+    reddens={"docker/default_bridge/each_other_by_ip": "two → one"},
     spares=(
         "docker/default_bridge/a_stack_of_its_own",
         "docker/default_bridge/the_host_and_its_containers",
@@ -108,7 +111,7 @@ def ports_isolated(bridged: Bridged) -> Iterator[None]:
 
 @fault(
     site="bridged",
-    reddens=("docker/default_bridge/the_host_and_its_containers",),
+    reddens={"docker/default_bridge/the_host_and_its_containers": "one → red"},
     spares=("docker/default_bridge/each_other_by_ip", "docker/default_bridge/outside_by_masquerade"),
 )
 def host_deaf_to_the_bridge(bridged: Bridged) -> Iterator[None]:
@@ -119,7 +122,7 @@ def host_deaf_to_the_bridge(bridged: Bridged) -> Iterator[None]:
 
 @fault(
     site="bridged",
-    reddens=("docker/default_bridge/outside_by_masquerade",),
+    reddens={"docker/default_bridge/outside_by_masquerade": "one → outside"},
     spares=("docker/default_bridge/each_other_by_ip", "docker/default_bridge/the_host_and_its_containers"),
 )
 def not_masqueraded(bridged: Bridged) -> Iterator[None]:

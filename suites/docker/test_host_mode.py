@@ -84,11 +84,11 @@ def hosted(lab: Lab) -> Hosted:
 
 @fault(
     site="hosted",
-    reddens=(
-        "docker/host_mode/the_hosts_own_network",
-        "docker/host_mode/reached_at_the_host_without_translation",
-        "docker/host_mode/leaves_as_the_host",
-    ),
+    reddens={
+        "docker/host_mode/the_hosts_own_network": "it is in the host's network namespace",
+        "docker/host_mode/reached_at_the_host_without_translation": "conntrack knows both as they were sent",
+        "docker/host_mode/leaves_as_the_host": "conntrack knows both as they were sent",
+    },
     spares=("docker/host_mode/one_port_space",),
 )
 def published_instead(hosted: Hosted) -> Iterator[None]:
@@ -103,7 +103,7 @@ def published_instead(hosted: Hosted) -> Iterator[None]:
 
 @fault(
     site="hosted",
-    reddens=("docker/host_mode/one_port_space",),
+    reddens={"docker/host_mode/one_port_space": "of guest is refused to rival"},
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/reached_at_the_host_without_translation"),
 )
 def rival_apart(hosted: Hosted) -> Iterator[None]:
@@ -117,7 +117,7 @@ def rival_apart(hosted: Hosted) -> Iterator[None]:
 
 @fault(
     site="hosted",
-    reddens=("docker/host_mode/reached_at_the_host_without_translation",),
+    reddens={"docker/host_mode/reached_at_the_host_without_translation": "outside → guest on red"},
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/leaves_as_the_host"),
 )
 def askers_translated(hosted: Hosted) -> Iterator[None]:
@@ -128,7 +128,7 @@ def askers_translated(hosted: Hosted) -> Iterator[None]:
 
 @fault(
     site="hosted",
-    reddens=("docker/host_mode/leaves_as_the_host",),
+    reddens={"docker/host_mode/leaves_as_the_host": "conntrack knows both as they were sent, without translation"},
     spares=("docker/host_mode/the_hosts_own_network", "docker/host_mode/reached_at_the_host_without_translation"),
 )
 def source_port_changed(hosted: Hosted) -> Iterator[None]:
@@ -196,4 +196,4 @@ def _kept_as_it_was(hosted: Hosted, seen: Sweep, proof: Proof) -> None:
     nodes = Nodes(hosted.lab.conversations, [hosted.red.endpoint])
     known = nodes.remembered(hosted.red.endpoint, seen)
     kept = all(one.answered == one.asked.turned for one in known) and len(known) == len(seen)
-    proof.fact("conntrack knows both as they were sent, without translation", kept, listed([known]))
+    proof.fact("conntrack knows both as they were sent", kept, listed([known]))

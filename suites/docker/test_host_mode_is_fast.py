@@ -92,7 +92,10 @@ def modes(lab: Lab) -> Modes:
 
 @fault(
     site="modes",
-    reddens=(f"{HERE}/as_fast_as_a_published_port", f"{HERE}/as_much_as_a_published_port"),
+    reddens={
+        f"{HERE}/as_fast_as_a_published_port": "the ratio is at most 1.1",
+        f"{HERE}/as_much_as_a_published_port": "at least 0.6 of the best by docker-proxy",
+    },
     spares=(f"{HERE}/fewer_hops_and_no_nat",),
 )
 def a_long_list_before_the_host(modes: Modes) -> Iterator[None]:
@@ -107,7 +110,7 @@ def a_long_list_before_the_host(modes: Modes) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=(f"{HERE}/fewer_hops_and_no_nat",),
+    reddens={f"{HERE}/fewer_hops_and_no_nat": "far → hosted"},
     spares=(f"{HERE}/as_fast_as_a_published_port", f"{HERE}/as_much_as_a_published_port"),
 )
 def the_host_port_is_translated(modes: Modes) -> Iterator[None]:

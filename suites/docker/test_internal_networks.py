@@ -109,7 +109,7 @@ def stub(lab: Lab) -> Stub:
 
 @fault(
     site="kept",
-    reddens=(f"{HERE}/nothing_out_and_nothing_in", f"{HERE}/a_route_is_no_way_out"),
+    reddens={f"{HERE}/nothing_out_and_nothing_in": "safe → far", f"{HERE}/a_route_is_no_way_out": "safe → far"},
     spares=(f"{HERE}/names_outside_are_not_asked_for",),
 )
 def a_user_rule_lets_tcp_out(kept: Kept) -> Iterator[None]:
@@ -123,7 +123,7 @@ def a_user_rule_lets_tcp_out(kept: Kept) -> Iterator[None]:
 
 @fault(
     site="kept",
-    reddens=(f"{HERE}/names_outside_are_not_asked_for",),
+    reddens={f"{HERE}/names_outside_are_not_asked_for": "safe → resolver"},
     spares=(f"{HERE}/names_from_the_hosts_loopback",),
 )
 def the_safe_one_is_let_out(kept: Kept) -> Iterator[None]:
@@ -134,14 +134,22 @@ def the_safe_one_is_let_out(kept: Kept) -> Iterator[None]:
     network.disconnect(kept.safe.container)
 
 
-@fault(site="kept", reddens=(f"{HERE}/no_default_route",), spares=(f"{HERE}/names_outside_are_not_asked_for",))
+@fault(
+    site="kept",
+    reddens={f"{HERE}/no_default_route": "it has one"},
+    spares=(f"{HERE}/names_outside_are_not_asked_for",),
+)
 def a_default_route_is_added(kept: Kept) -> Iterator[None]:
     """The container of the internal network gets a default route (more)."""
     with routed(kept.lab, kept.safe, "default", "via", str(VAULT[12]), "metric", "5"):
         yield
 
 
-@fault(site="kept", reddens=(f"{HERE}/on_a_card",), spares=(f"{HERE}/no_default_route",))
+@fault(
+    site="kept",
+    reddens={f"{HERE}/on_a_card": "addresses are given from"},
+    spares=(f"{HERE}/no_default_route",),
+)
 def somebody_was_first(kept: Kept) -> Iterator[None]:
     """The network on the card has a container already, with the address that the next one would have got."""
     squatter = kept.red.container("squatter", "cellar")
@@ -151,7 +159,7 @@ def somebody_was_first(kept: Kept) -> Iterator[None]:
 
 @fault(
     site="stub",
-    reddens=(f"{HERE}/names_from_the_hosts_loopback",),
+    reddens={f"{HERE}/names_from_the_hosts_loopback": "free → resolver"},
     spares=(f"{HERE}/names_outside_are_not_asked_for",),
 )
 def nobody_answers_at_the_loopback(stub: Stub) -> Iterator[None]:

@@ -81,7 +81,11 @@ def apart(lab: Lab) -> Apart:
     return Apart(lab, red, lilac, olive, amber, violet, both)
 
 
-@fault(site="apart", reddens=(f"{HERE}/neither_way", f"{HERE}/dropped_by_the_host"), spares=(f"{HERE}/no_*",))
+@fault(
+    site="apart",
+    reddens={f"{HERE}/neither_way": "violet → lilac", f"{HERE}/dropped_by_the_host": "lilac → violet"},
+    spares=(f"{HERE}/no_*",),
+)
 def a_user_rule_lets_one_through(apart: Apart) -> Iterator[None]:
     """A rule in DOCKER-USER accepts whatever lilac sends and gets."""
     with ExitStack() as rules:
@@ -92,7 +96,9 @@ def a_user_rule_lets_one_through(apart: Apart) -> Iterator[None]:
         yield
 
 
-@fault(site="apart", reddens=(f"{HERE}/no_bridge_and_no_router",), spares=(f"{HERE}/neither_way",))
+@fault(
+    site="apart", reddens={f"{HERE}/no_bridge_and_no_router": "amber → violet"}, spares=(f"{HERE}/neither_way",)
+)
 def the_one_in_both_is_a_router(apart: Apart) -> Iterator[None]:
     """The container in both networks masquerades what it forwards to the second."""
     rule = ["POSTROUTING", "-s", str(FRONT), "-d", str(BACK), "-j", "MASQUERADE"]

@@ -72,14 +72,16 @@ def dual(lab: Lab) -> Dual:
     return Dual(lab, red, lilac, olive, violet)
 
 
-@fault(site="dual", reddens=(f"{HERE}/neighbours",), spares=(f"{HERE}/names", f"{HERE}/addresses"))
+@fault(site="dual", reddens={f"{HERE}/neighbours": "olive → lilac"}, spares=(f"{HERE}/names", f"{HERE}/addresses"))
 def olive_gets_no_ipv6(dual: Dual) -> Iterator[None]:
     """The host drops IPv6 to one container, bridged or not."""
     with dual.red.rule("raw", "PREROUTING", "-d", str(SIX[0x12]), "-p", "tcp", "-j", "DROP", family=6):
         yield
 
 
-@fault(site="dual", reddens=(f"{HERE}/names",), spares=(f"{HERE}/neighbours", f"{HERE}/addresses"))
+@fault(
+    site="dual", reddens={f"{HERE}/names": "lilac → resolver"}, spares=(f"{HERE}/neighbours", f"{HERE}/addresses")
+)
 def another_is_called_olive(dual: Dual) -> Iterator[None]:
     """A second container of the network has the name of one for an alias."""
     squatter = dual.red.container("squatter", "six", SIX[0x99], aliases=["olive"])
@@ -87,7 +89,11 @@ def another_is_called_olive(dual: Dual) -> Iterator[None]:
     remove(dual.lab, squatter)
 
 
-@fault(site="dual", reddens=(f"{HERE}/addresses",), spares=(f"{HERE}/neighbours", f"{HERE}/names"))
+@fault(
+    site="dual",
+    reddens={f"{HERE}/addresses": "it has a default route in both"},
+    spares=(f"{HERE}/neighbours", f"{HERE}/names"),
+)
 def no_way_out_over_ipv6(dual: Dual) -> Iterator[None]:
     """The container has lost its default route of IPv6."""
     run = dual.lab.conversations.with_(dual.lilac).run
@@ -97,7 +103,11 @@ def no_way_out_over_ipv6(dual: Dual) -> Iterator[None]:
     run(["ip", "-6", "route", "add", *way])
 
 
-@fault(site="dual", reddens=(f"{HERE}/other_network",), spares=(f"{HERE}/neighbours", f"{HERE}/names"))
+@fault(
+    site="dual",
+    reddens={f"{HERE}/other_network": "lilac → violet"},
+    spares=(f"{HERE}/neighbours", f"{HERE}/names"),
+)
 def the_contrary_of_the_release(dual: Dual) -> Iterator[None]:
     """The host drops TCP over IPv6 between the networks where Docker lets it pass, and the other way round."""
     verdict = "ACCEPT" if expected(Behaviour.IPV6_FILTERED, dual.red.version) else "DROP"

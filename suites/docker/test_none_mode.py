@@ -84,7 +84,10 @@ def hermitage(lab: Lab) -> Hermitage:
 
 @fault(
     site="hermitage",
-    reddens=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
+    reddens={
+        "docker/none_mode/lo_alone": "it has lo and no other link",
+        "docker/none_mode/until_it_is_given_a_link": "red → hermit",
+    },
     spares=("docker/none_mode/answers_itself",),
 )
 def on_a_bridge(hermitage: Hermitage) -> Iterator[None]:
@@ -98,7 +101,7 @@ def on_a_bridge(hermitage: Hermitage) -> Iterator[None]:
 
 @fault(
     site="hermitage",
-    reddens=("docker/none_mode/until_it_is_given_a_link",),
+    reddens={"docker/none_mode/until_it_is_given_a_link": "red → hermit"},
     spares=("docker/none_mode/lo_alone",),
 )
 def given_link_deaf(hermitage: Hermitage) -> Iterator[None]:
@@ -109,7 +112,7 @@ def given_link_deaf(hermitage: Hermitage) -> Iterator[None]:
 
 @fault(
     site="hermitage",
-    reddens=("docker/none_mode/answers_itself",),
+    reddens={"docker/none_mode/answers_itself": "hermit → hermit"},
     spares=("docker/none_mode/lo_alone", "docker/none_mode/until_it_is_given_a_link"),
 )
 def without_lo(hermitage: Hermitage) -> Iterator[None]:

@@ -109,7 +109,7 @@ def shore(lab: Lab) -> Shore:
 
 @fault(
     site="shore",
-    reddens=("docker/past_published_ports/unpublished_where_forwarding_is_dropped",),
+    reddens={"docker/past_published_ports/unpublished_where_forwarding_is_dropped": "peer → shut"},
     spares=("docker/past_published_ports/published_at_localhost",),
 )
 def all_let_through(shore: Shore) -> Iterator[None]:
@@ -120,7 +120,7 @@ def all_let_through(shore: Shore) -> Iterator[None]:
 
 @fault(
     site="shore",
-    reddens=("docker/past_published_ports/unpublished_where_forwarding_is_accepted",),
+    reddens={"docker/past_published_ports/unpublished_where_forwarding_is_accepted": "peer → shut"},
     spares=("docker/past_published_ports/published_at_its_own_address",),
 )
 def unpublished_turned_round(shore: Shore) -> Iterator[None]:
@@ -131,7 +131,7 @@ def unpublished_turned_round(shore: Shore) -> Iterator[None]:
 
 @fault(
     site="shore",
-    reddens=("docker/past_published_ports/published_at_its_own_address",),
+    reddens={"docker/past_published_ports/published_at_its_own_address": "peer → web"},
     spares=("docker/past_published_ports/unpublished_where_forwarding_is_accepted",),
 )
 def published_turned_round(shore: Shore) -> Iterator[None]:
@@ -142,7 +142,7 @@ def published_turned_round(shore: Shore) -> Iterator[None]:
 
 @fault(
     site="shore",
-    reddens=("docker/past_published_ports/published_at_localhost",),
+    reddens={"docker/past_published_ports/published_at_localhost": "peer → kept on 127.0.0.1"},
     spares=("docker/past_published_ports/published_at_its_own_address",),
 )
 def loopback_turned_round(shore: Shore) -> Iterator[None]:

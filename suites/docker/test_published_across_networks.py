@@ -86,7 +86,7 @@ def _people(host: DockerHost, asker: str, server: str) -> tuple[ContainerEndpoin
     return one, other
 
 
-@fault(site="streets", reddens=(f"{HERE}/with_the_proxy",), spares=(f"{HERE}/without_the_proxy",))
+@fault(site="streets", reddens={f"{HERE}/with_the_proxy": "buyer → shop"}, spares=(f"{HERE}/without_the_proxy",))
 def the_proxy_is_not_reached(streets: Streets) -> Iterator[None]:
     """The host drops what comes from its bridge for the published port at its own address."""
     with streets.red.host.rule(
@@ -95,7 +95,11 @@ def the_proxy_is_not_reached(streets: Streets) -> Iterator[None]:
         yield
 
 
-@fault(site="streets", reddens=(f"{HERE}/without_the_proxy",), spares=(f"{HERE}/with_the_proxy",))
+@fault(
+    site="streets",
+    reddens={f"{HERE}/without_the_proxy": "guest → stall at blue"},
+    spares=(f"{HERE}/with_the_proxy",),
+)
 def the_contrary_without_proxy(streets: Streets) -> Iterator[None]:
     """The host accepts TCP between the networks where Docker drops it, and the other way round."""
     host = streets.blue.host

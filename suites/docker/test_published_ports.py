@@ -85,7 +85,7 @@ def harbour(lab: Lab) -> Harbour:
 
 @fault(
     site="harbour",
-    reddens=("docker/published_ports/by_translation",),
+    reddens={"docker/published_ports/by_translation": "outside → web on red"},
     spares=(
         "docker/published_ports/unpublished_is_refused",
         "docker/published_ports/all_that_is_exposed",
@@ -100,7 +100,7 @@ def translation_passed_by(harbour: Harbour) -> Iterator[None]:
 
 @fault(
     site="harbour",
-    reddens=("docker/published_ports/all_that_is_exposed",),
+    reddens={"docker/published_ports/all_that_is_exposed": "outside → open on red"},
     spares=("docker/published_ports/by_translation", "docker/published_ports/unpublished_is_refused"),
 )
 def exposed_led_astray(harbour: Harbour) -> Iterator[None]:
@@ -113,7 +113,7 @@ def exposed_led_astray(harbour: Harbour) -> Iterator[None]:
 
 @fault(
     site="harbour",
-    reddens=("docker/published_ports/unpublished_is_refused",),
+    reddens={"docker/published_ports/unpublished_is_refused": "outside → shut on red"},
     spares=("docker/published_ports/by_translation", "docker/published_ports/all_that_is_exposed"),
 )
 def opened_by_hand(harbour: Harbour) -> Iterator[None]:
@@ -125,7 +125,10 @@ def opened_by_hand(harbour: Harbour) -> Iterator[None]:
 
 @fault(
     site="harbour",
-    reddens=("docker/published_ports/as_testcontainers_publishes", "docker/published_ports/all_that_is_exposed"),
+    reddens={
+        "docker/published_ports/as_testcontainers_publishes": "outside → third on red",
+        "docker/published_ports/all_that_is_exposed": "outside → open on red",
+    },
     spares=("docker/published_ports/by_translation", "docker/published_ports/unpublished_is_refused"),
 )
 def high_ports_refused(harbour: Harbour) -> Iterator[None]:

@@ -84,7 +84,10 @@ def published(port: int) -> dict[str, int]:
 
 @fault(
     site="host",
-    reddens=(f"{HERE}/nothing_is_left", f"{HERE}/the_next_one_is_not_mistaken"),
+    reddens={
+        f"{HERE}/nothing_is_left": "the rules are as before, in their order",
+        f"{HERE}/the_next_one_is_not_mistaken": "far → gone",
+    },
     spares=(f"{HERE}/the_one_that_stays_is_untouched",),
 )
 def rules_cannot_be_deleted(host: Host) -> Iterator[None]:
@@ -94,7 +97,11 @@ def rules_cannot_be_deleted(host: Host) -> Iterator[None]:
     host.red.as_root("sh", "-c", HEALED)
 
 
-@fault(site="host", reddens=(f"{HERE}/the_one_that_stays_is_untouched",), spares=(f"{HERE}/nothing_is_left",))
+@fault(
+    site="host",
+    reddens={f"{HERE}/the_one_that_stays_is_untouched": "far → shop"},
+    spares=(f"{HERE}/nothing_is_left",),
+)
 def the_port_that_stays_is_dropped(host: Host) -> Iterator[None]:
     """The host drops what comes for the published port of the network that stays."""
     with host.red.rule("raw", "PREROUTING", "-p", "udp", "--dport", str(OF_SHOP), "-j", "DROP"):

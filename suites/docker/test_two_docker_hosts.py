@@ -82,7 +82,7 @@ def orchard(lab: Lab) -> Orchard:
     return Orchard(lab, switch, red, blue, apple, cherry, quince, blue.container("pear", ports=published))
 
 
-@fault(site="orchard", reddens=(f"{HERE}/not_by_its_address",), spares=(f"{HERE}/by_its_host",))
+@fault(site="orchard", reddens={f"{HERE}/not_by_its_address": "red → pear"}, spares=(f"{HERE}/by_its_host",))
 def red_answers_for_the_other(orchard: Orchard) -> Iterator[None]:
     """Host red has a route to pear, and answers ARP for it on docker0; host blue lets it in."""
     red, blue, pear = orchard.red, orchard.blue, str(address_of(orchard.pear))
@@ -95,7 +95,7 @@ def red_answers_for_the_other(orchard: Orchard) -> Iterator[None]:
         yield
 
 
-@fault(site="orchard", reddens=(f"{HERE}/by_its_host",), spares=(f"{HERE}/not_by_its_address",))
+@fault(site="orchard", reddens={f"{HERE}/by_its_host": "apple → blue"}, spares=(f"{HERE}/not_by_its_address",))
 def red_does_not_masquerade(orchard: Orchard) -> Iterator[None]:
     """Host red sends its containers' packets to the other host under their own addresses."""
     with orchard.red.rule("nat", "POSTROUTING", "-d", str(BLUE.ip), "-j", "ACCEPT"):

@@ -106,7 +106,10 @@ def _with_containers(lab: Lab, host: DockerHost, outside: Machine) -> Quay:
 
 @fault(
     site="quays",
-    reddens=("docker/userland_proxy/with_the_proxy", "docker/userland_proxy/answers_of_the_proxy"),
+    reddens={
+        "docker/userland_proxy/with_the_proxy": "web-red → web-red on red",
+        "docker/userland_proxy/answers_of_the_proxy": "web-red → web-red on red",
+    },
     spares=("docker/userland_proxy/by_the_kernel_alone",),
 )
 def proxy_shut_off(quays: dict[str, Quay]) -> Iterator[None]:
@@ -118,7 +121,7 @@ def proxy_shut_off(quays: dict[str, Quay]) -> Iterator[None]:
 
 @fault(
     site="quays",
-    reddens=("docker/userland_proxy/by_the_kernel_alone",),
+    reddens={"docker/userland_proxy/by_the_kernel_alone": "web-blue → web-blue on blue"},
     spares=("docker/userland_proxy/with_the_proxy",),
 )
 def not_turned_round(quays: dict[str, Quay]) -> Iterator[None]:

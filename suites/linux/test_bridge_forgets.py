@@ -56,14 +56,18 @@ SILENCE = "linux/bridge_forgets/silence_is_forgotten_and_flooded"
 MOVED = "linux/bridge_forgets/a_station_that_moved_is_found_when_it_speaks"
 
 
-@fault(site="joined", reddens=(DEFAULT_TIME,), spares=(SILENCE, MOVED))
+@fault(site="joined", reddens={DEFAULT_TIME: "it forgets after 300 s"}, spares=(SILENCE, MOVED))
 def told_otherwise(joined: Bridged) -> Iterator[None]:
     """Somebody has set the bridge to forget after a minute."""
     with forgetting_after(joined, 60.0):
         yield
 
 
-@fault(site="joined", reddens=(SILENCE, MOVED), spares=(DEFAULT_TIME,))
+@fault(
+    site="joined",
+    reddens={SILENCE: "blue is forgotten", MOVED: "red → blue"},
+    spares=(DEFAULT_TIME,),
+)
 def nailed(joined: Bridged) -> Iterator[None]:
     """Blue's hardware address is nailed to its first port, never to be forgotten or learned anew."""
     blue = joined["blue"]

@@ -53,7 +53,11 @@ def isolated(joined: Bridged) -> Iterator[None]:
         joined.bridge.run("bridge", "link", "set", "dev", port, "isolated", "off")
 
 
-@fault(site="joined", reddens=(LEARNS, KNOWN), spares=(REACH, UNKNOWN))
+@fault(
+    site="joined",
+    reddens={LEARNS: "then red and blue alone", KNOWN: "each left by its own port alone"},
+    spares=(REACH, UNKNOWN),
+)
 def deaf(joined: Bridged) -> Iterator[None]:
     """Blue's port learns nothing."""
     joined.bridge.forget()
@@ -62,7 +66,7 @@ def deaf(joined: Bridged) -> Iterator[None]:
     joined.bridge.run("bridge", "link", "set", "dev", "to-blue", "learning", "on")
 
 
-@fault(site="joined", reddens=(UNKNOWN,), spares=(LEARNS, KNOWN))
+@fault(site="joined", reddens={UNKNOWN: "it left by all ports but red's"}, spares=(LEARNS, KNOWN))
 def dry(joined: Bridged) -> Iterator[None]:
     """Green's port is left out when a frame is flooded."""
     joined.bridge.run("bridge", "link", "set", "dev", "to-green", "flood", "off")

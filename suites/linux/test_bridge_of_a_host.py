@@ -85,7 +85,11 @@ FORWARDS = "linux/bridge_of_a_host/it_is_the_gateway_of_its_ports"
 ENSLAVED = "linux/bridge_of_a_host/an_enslaved_card_no_longer_answers"
 
 
-@fault(site="home", reddens=(ANSWERS, SWITCHES, FORWARDS), spares=(ENSLAVED,))
+@fault(
+    site="home",
+    reddens={ANSWERS: "host → red", SWITCHES: "red → host", FORWARDS: "red → outside"},
+    spares=(ENSLAVED,),
+)
 def without_address(home: Home) -> Iterator[None]:
     """The bridge has no address."""
     with changed(home.host, [f"address delete {GATEWAY} dev {LINK}"], [f"address add {GATEWAY} dev {LINK}"]):

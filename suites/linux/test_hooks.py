@@ -60,7 +60,10 @@ def not_forwarding(way: Routed) -> Iterator[None]:
 
 @fault(
     site="way",
-    reddens=("linux/hooks/through_the_router", "linux/hooks/to_the_router_itself"),
+    reddens={
+        "linux/hooks/through_the_router": "prerouting, forward, postrouting",
+        "linux/hooks/to_the_router_itself": "prerouting, input",
+    },
     spares=("linux/hooks/from_the_router_itself",),
 )
 def marked_on_arrival(way: Routed) -> Iterator[None]:
@@ -71,7 +74,7 @@ def marked_on_arrival(way: Routed) -> Iterator[None]:
 
 @fault(
     site="way",
-    reddens=("linux/hooks/from_the_router_itself",),
+    reddens={"linux/hooks/from_the_router_itself": "output, postrouting"},
     spares=("linux/hooks/through_the_router", "linux/hooks/to_the_router_itself"),
 )
 def marked_at_birth(way: Routed) -> Iterator[None]:

@@ -50,7 +50,7 @@ def two(lab: Lab) -> Two:
 
 @fault(
     site="two",
-    reddens=("linux/moving_links/what_belongs_to_a_namespace_cannot_leave_it",),
+    reddens={"linux/moving_links/what_belongs_to_a_namespace_cannot_leave_it": "is refused with EINVAL"},
     spares=("linux/moving_links/a_veth_end_is_gone_from_the_first", "linux/moving_links/the_wire_goes_along"),
 )
 def without_rights(two: Two) -> Iterator[None]:
@@ -63,7 +63,10 @@ def without_rights(two: Two) -> Iterator[None]:
 
 @fault(
     site="two",
-    reddens=("linux/moving_links/a_veth_end_is_gone_from_the_first", "linux/moving_links/the_wire_goes_along"),
+    reddens={
+        "linux/moving_links/a_veth_end_is_gone_from_the_first": "the kernel moved it",
+        "linux/moving_links/the_wire_goes_along": "first → second",
+    },
     spares=("linux/moving_links/what_belongs_to_a_namespace_cannot_leave_it",),
 )
 def name_is_taken(two: Two) -> Iterator[None]:

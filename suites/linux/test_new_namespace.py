@@ -66,7 +66,10 @@ def host(lab: Lab) -> Host:
 
 @fault(
     site="host",
-    reddens=("linux/new_namespace/nothing_but_lo_and_that_is_down", "linux/new_namespace/lo_works_once_it_is_up"),
+    reddens={
+        "linux/new_namespace/nothing_but_lo_and_that_is_down": "the new one has no link but lo",
+        "linux/new_namespace/lo_works_once_it_is_up": "while lo is down the kernel refuses",
+    },
     spares=("linux/new_namespace/what_it_is_given_stays_in_it",),
 )
 def furnished(host: Host) -> Iterator[None]:
@@ -78,7 +81,7 @@ def furnished(host: Host) -> Iterator[None]:
 
 @fault(
     site="host",
-    reddens=("linux/new_namespace/what_it_is_given_stays_in_it",),
+    reddens={"linux/new_namespace/what_it_is_given_stays_in_it": "the host has its own and not the new one's"},
     spares=("linux/new_namespace/nothing_but_lo_and_that_is_down", "linux/new_namespace/lo_works_once_it_is_up"),
 )
 def shared(host: Host) -> Iterator[None]:

@@ -59,7 +59,7 @@ def way(lab: Lab) -> Routed:
 
 @fault(
     site="way",
-    reddens=("linux/translation/both_ends_are_changed_and_remembered",),
+    reddens={"linux/translation/both_ends_are_changed_and_remembered": "red → blue"},
     spares=("linux/translation/each_has_its_hook",),
 )
 def untracked(way: Routed) -> Iterator[None]:
@@ -73,7 +73,7 @@ def untracked(way: Routed) -> Iterator[None]:
 
 @fault(
     site="way",
-    reddens=("linux/translation/each_has_its_hook",),
+    reddens={"linux/translation/each_has_its_hook": "dnat in postrouting is refused:"},
     spares=("linux/translation/both_ends_are_changed_and_remembered",),
 )
 def no_right_to_lay_rules(way: Routed) -> Iterator[None]:

@@ -72,7 +72,10 @@ def wire(lab: Lab) -> Wire:
 
 @fault(
     site="wire",
-    reddens=("linux/veth/each_end_names_the_other", "linux/veth/down_at_one_end_is_no_carrier_at_the_other"),
+    reddens={
+        "linux/veth/each_end_names_the_other": "'s end names the other",
+        "linux/veth/down_at_one_end_is_no_carrier_at_the_other": "while blue's is down red's is up without one",
+    },
     spares=("linux/veth/what_enters_one_end_leaves_the_other",),
 )
 def mistaken(wire: Wire) -> Iterator[None]:
