@@ -68,7 +68,10 @@ def direct(farm: Farm) -> Iterator[Direct]:
 
 @fault(
     site="direct",
-    reddens=("lvs/direct_routing/answers_in_turn", "lvs/direct_routing/only_the_card_is_rewritten"),
+    reddens={
+        "lvs/direct_routing/answers_in_turn": "client → vip",
+        "lvs/direct_routing/only_the_card_is_rewritten": "client → vip",
+    },
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )
 def two_lacks_the_address(direct: Direct) -> Iterator[None]:
@@ -80,7 +83,10 @@ def two_lacks_the_address(direct: Direct) -> Iterator[None]:
 
 @fault(
     site="direct",
-    reddens=("lvs/direct_routing/answers_in_turn", "lvs/direct_routing/only_the_card_is_rewritten"),
+    reddens={
+        "lvs/direct_routing/answers_in_turn": "client → vip",
+        "lvs/direct_routing/only_the_card_is_rewritten": "client → vip",
+    },
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )
 def two_is_translated_to(direct: Direct) -> Iterator[None]:
@@ -92,7 +98,7 @@ def two_is_translated_to(direct: Direct) -> Iterator[None]:
 
 @fault(
     site="direct",
-    reddens=("lvs/direct_routing/servers_do_not_answer_for_it",),
+    reddens={"lvs/direct_routing/servers_do_not_answer_for_it": "client → vip"},
     spares=("lvs/direct_routing/only_the_card_is_rewritten",),
 )
 def one_answers_for_it(direct: Direct) -> Iterator[None]:
@@ -106,7 +112,7 @@ def one_answers_for_it(direct: Direct) -> Iterator[None]:
 
 @fault(
     site="direct",
-    reddens=("lvs/direct_routing/servers_do_not_ask_with_it",),
+    reddens={"lvs/direct_routing/servers_do_not_ask_with_it": "client → vip"},
     spares=("lvs/direct_routing/servers_do_not_answer_for_it",),
 )
 def one_asks_with_it(direct: Direct) -> Iterator[None]:

@@ -101,7 +101,11 @@ def filtered(farm: Farm) -> Iterator[Filtered]:
     farm.one.run("ipset", "destroy", NAME)
 
 
-@fault(site="filtered", reddens=("lvs/ipset/lookup_or_walk",), spares=("lvs/ipset/same_verdict",))
+@fault(
+    site="filtered",
+    reddens={"lvs/ipset/lookup_or_walk": "the list has a rule for each address"},
+    spares=("lvs/ipset/same_verdict",),
+)
 def the_list_is_left_at_once(filtered: Filtered) -> Iterator[None]:
     """A first rule sends echo requests back out of the list."""
     filtered.run("-I", LIST, "-p", "icmp", "-j", "RETURN")
@@ -109,7 +113,7 @@ def the_list_is_left_at_once(filtered: Filtered) -> Iterator[None]:
     filtered.run("-D", LIST, "-p", "icmp", "-j", "RETURN")
 
 
-@fault(site="filtered", reddens=("lvs/ipset/same_verdict",), spares=("lvs/ipset/lookup_or_walk",))
+@fault(site="filtered", reddens={"lvs/ipset/same_verdict": "client → one"}, spares=("lvs/ipset/lookup_or_walk",))
 def the_set_lacks_a_member(filtered: Filtered) -> Iterator[None]:
     """The set does not have the client's address that the list has."""
     filtered.farm.one.run("ipset", "del", NAME, str(MEMBER))

@@ -62,7 +62,7 @@ def nat(farm: Farm) -> Iterator[Nat]:
 
 @fault(
     site="nat",
-    reddens=("lvs/nat/both_ways_are_rewritten",),
+    reddens={"lvs/nat/both_ways_are_rewritten": "both ways are rewritten by the director"},
     spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_on"),
 )
 def two_is_reached_by_one(nat: Nat) -> Iterator[None]:
@@ -81,7 +81,11 @@ def two_is_reached_by_one(nat: Nat) -> Iterator[None]:
         nat.farm.director.configure(f"route delete {detour}")
 
 
-@fault(site="nat", reddens=("lvs/nat/answers_in_turn",), spares=("lvs/nat/both_ways_are_rewritten",))
+@fault(
+    site="nat",
+    reddens={"lvs/nat/answers_in_turn": "each real server answers 9"},
+    spares=("lvs/nat/both_ways_are_rewritten",),
+)
 def two_weighs_more(nat: Nat) -> Iterator[None]:
     """The director chooses by weight, and `two` has as much as the others together."""
     nat.service.schedule(Scheduler.WEIGHTED)
@@ -91,7 +95,11 @@ def two_weighs_more(nat: Nat) -> Iterator[None]:
     nat.service.schedule(Scheduler.ROUND_ROBIN)
 
 
-@fault(site="nat", reddens=("lvs/nat/conntrack_on",), spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_off"))
+@fault(
+    site="nat",
+    reddens={"lvs/nat/conntrack_on": "conntrack has both sides of each"},
+    spares=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_off"),
+)
 def nothing_is_tracked(nat: Nat) -> Iterator[None]:
     """The director is told not to track connections to the virtual server."""
     rule = ["PREROUTING", "-d", str(VIRTUAL), "-j", "CT", "--notrack"]
@@ -102,7 +110,11 @@ def nothing_is_tracked(nat: Nat) -> Iterator[None]:
 
 @fault(
     site="nat",
-    reddens=("lvs/nat/answers_in_turn", "lvs/nat/conntrack_on", "lvs/nat/conntrack_off"),
+    reddens={
+        "lvs/nat/answers_in_turn": "each real server answers 9",
+        "lvs/nat/conntrack_on": "IPVS remembers them",
+        "lvs/nat/conntrack_off": "IPVS remembers them",
+    },
     spares=("lvs/nat/both_ways_are_rewritten",),
 )
 def iptables_translates(nat: Nat) -> Iterator[None]:

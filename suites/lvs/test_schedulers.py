@@ -87,7 +87,10 @@ def scheduled(farm: Farm) -> Iterator[Scheduled]:
 
 @fault(
     site="scheduled",
-    reddens=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
+    reddens={
+        "lvs/schedulers/round_robin": "each real server answers 8 by TCP and 8 by UDP",
+        "lvs/schedulers/quiesced": "the others answer 12 each",
+    },
     spares=("lvs/schedulers/weighted", "lvs/schedulers/source_hash"),
 )
 def by_source_hash_instead(scheduled: Scheduled) -> Iterator[None]:
@@ -98,7 +101,11 @@ def by_source_hash_instead(scheduled: Scheduled) -> Iterator[None]:
     service.schedule(Scheduler.ROUND_ROBIN)
 
 
-@fault(site="scheduled", reddens=("lvs/schedulers/weighted",), spares=("lvs/schedulers/round_robin",))
+@fault(
+    site="scheduled",
+    reddens={"lvs/schedulers/weighted": "answers are as the weights"},
+    spares=("lvs/schedulers/round_robin",),
+)
 def a_weight_is_wrong(scheduled: Scheduled) -> Iterator[None]:
     """The real server `three` has weight 2 instead of 1 in the service with weighted round robin."""
     service = scheduled.services[Scheduler.WEIGHTED]
@@ -109,7 +116,10 @@ def a_weight_is_wrong(scheduled: Scheduled) -> Iterator[None]:
 
 @fault(
     site="scheduled",
-    reddens=("lvs/schedulers/least_connections", "lvs/schedulers/source_hash"),
+    reddens={
+        "lvs/schedulers/least_connections": "two joins, and gets the next three",
+        "lvs/schedulers/source_hash": "each client has one real server",
+    },
     spares=("lvs/schedulers/round_robin", "lvs/schedulers/quiesced"),
 )
 def by_round_robin_instead(scheduled: Scheduled) -> Iterator[None]:

@@ -72,7 +72,10 @@ def tunnelled(farm: Farm) -> Iterator[Tunnelled]:
 
 @fault(
     site="tunnelled",
-    reddens=("lvs/tunnelling/answers_in_turn", "lvs/tunnelling/one_packet_in_another"),
+    reddens={
+        "lvs/tunnelling/answers_in_turn": "client → vip",
+        "lvs/tunnelling/one_packet_in_another": "client → vip",
+    },
     spares=("lvs/tunnelling/what_no_longer_fits",),
 )
 def the_tunnel_of_two_loses_tcp(tunnelled: Tunnelled) -> Iterator[None]:
@@ -85,7 +88,10 @@ def the_tunnel_of_two_loses_tcp(tunnelled: Tunnelled) -> Iterator[None]:
 
 @fault(
     site="tunnelled",
-    reddens=("lvs/tunnelling/one_packet_in_another", "lvs/tunnelling/what_no_longer_fits"),
+    reddens={
+        "lvs/tunnelling/one_packet_in_another": "requests travel inside IPIP, replies bare",
+        "lvs/tunnelling/what_no_longer_fits": "client → vip",
+    },
     spares=("lvs/tunnelling/answers_in_turn",),
 )
 def nothing_is_wrapped(tunnelled: Tunnelled) -> Iterator[None]:

@@ -75,7 +75,7 @@ def astray(farm: Farm) -> Iterator[Astray]:
 
 @fault(
     site="astray",
-    reddens=("lvs/unknown_peer/dropped", "lvs/unknown_peer/masquerade_untracked"),
+    reddens={"lvs/unknown_peer/dropped": "client → vip", "lvs/unknown_peer/masquerade_untracked": "client → vip"},
     spares=("lvs/unknown_peer/masquerade_tracked",),
 )
 def servers_know_a_way_back(astray: Astray) -> Iterator[None]:
@@ -89,7 +89,7 @@ def servers_know_a_way_back(astray: Astray) -> Iterator[None]:
 
 @fault(
     site="astray",
-    reddens=("lvs/unknown_peer/way_back",),
+    reddens={"lvs/unknown_peer/way_back": "client → vip"},
     spares=("lvs/unknown_peer/dropped", "lvs/unknown_peer/masquerade_tracked"),
 )
 def two_takes_the_short_way(astray: Astray) -> Iterator[None]:
@@ -101,7 +101,7 @@ def two_takes_the_short_way(astray: Astray) -> Iterator[None]:
 
 @fault(
     site="astray",
-    reddens=("lvs/unknown_peer/masquerade_tracked",),
+    reddens={"lvs/unknown_peer/masquerade_tracked": "client → vip"},
     spares=("lvs/unknown_peer/dropped", "lvs/unknown_peer/way_back", "lvs/unknown_peer/masquerade_untracked"),
 )
 def an_earlier_rule_accepts(astray: Astray) -> Iterator[None]:

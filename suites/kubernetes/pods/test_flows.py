@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from clusters.cluster import Cluster
+from clusters.datapath import Carrier
 from fixtures.faults.fault import fault
 from fixtures.faults.levers import packet_rule
 from fixtures.faults.site import Site
@@ -34,9 +36,10 @@ pytestmark = pytest.mark.claim("POD-11")
 
 MUCH = 8_000_000
 """Bytes: some thousand full packets, in a fraction of a second where nothing is wrong."""
-LOST = 0.005
+LOST, OF_A_PROGRAM = 0.005, 0.2
 """Of all segments at most so many are sent again. A busy kernel drops a few of thousands; one in a hundred is a
-path that loses packets."""
+path that loses packets. A tunnel that is a program takes them one by one from a short queue, which every sender
+fills until something is dropped: there the rate is what counts."""
 SLOWER = 25.0
 """The other node is at most so many times slower than the same one. A tunnel costs a part of the rate, and one in
 software the larger part of it."""
@@ -87,7 +90,7 @@ def policed_datagrams(site: Site) -> Iterator[None]:
         yield
 
 
-def test_transfers(world: World, prober: Prober, proof: Proof) -> None:
+def test_transfers(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """8 MB up and 8 MB down, one after the other: next to no segment sent again, and rates of one order."""
     pairs = [at(world["neighbour"]), at(world["remote"])]
     ways = [tcp(PORT, send=MUCH, timeout=10.0), tcp(PORT, size=MUCH, timeout=10.0)]
@@ -107,10 +110,11 @@ def test_transfers(world: World, prober: Prober, proof: Proof) -> None:
         what = f"client and remote are at most {SLOWER:.0f} times slower than client and neighbour"
         proof.measured(f"same node over other node, {direction(near)}", slower, "times the rate")
         proof.fact(f"{what}, {direction(near)}", slower <= SLOWER, f"{slower:.1f} times")
+    lost = OF_A_PROGRAM if cluster.datapath.tunnel.carrier is Carrier.UDP else LOST
     for target, some in (("neighbour", seen[:2]), ("remote", seen[2:])):
         share = sent_again(some)
-        claim = f"at most {LOST:.1%} of the segments between client and {target} were sent again"
-        proof.fact(claim, share <= LOST, f"{share:.2%}")
+        claim = f"at most {lost:.1%} of the segments between client and {target} were sent again"
+        proof.fact(claim, share <= lost, f"{share:.2%}")
 
 
 def test_one_way(world: World, prober: Prober, proof: Proof) -> None:
