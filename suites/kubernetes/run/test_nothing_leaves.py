@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.endpoints.conversation import Conversations
+from fixtures.evidence.collect import Evidence
 from fixtures.faults.fault import fault
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
@@ -35,12 +36,14 @@ def stray_sender(site: Site) -> Iterator[None]:
     yield
 
 
-def test_by_the_default_gateway(world: World, conversations: Conversations, run: Run, proof: Proof) -> None:
+def test_by_the_default_gateway(
+    world: World, conversations: Conversations, run: Run, evidence: Evidence, proof: Proof
+) -> None:
     """Of all that came to the default gateway during the run, each packet is a check's own question."""
     packets = drained(conversations, world.drain, since=run.since)
 
     names = by_address([*world.nodes, *world.values()])
-    others = unasked(packets, run.history.observations)
+    others = unasked(packets, [*run.history.observations, *evidence.asked])
     foreign = [packet.sentence(names) for packet in others if packet.question not in of_nodes(world)]
     proof.measured("packets to the default gateway", sum(packet.count for packet in packets), "")
     proof.fact("every packet to the default gateway is a check's own", not foreign, foreign)
