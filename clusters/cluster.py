@@ -18,7 +18,7 @@ from clusters.hierarchies import require_none_stray
 from clusters.host import facts
 from clusters.images.provide import NodeImage, Source, ensure, tool
 from clusters.kind_config import Needs, render
-from clusters.labels import GHOST_LABEL, RunId, is_over
+from clusters.labels import FAKE_NODE_LABEL, RunId, is_over
 from clusters.model import Cni, HostCannot, Profile, UsageError, chosen_version, features, load_cni, load_profile
 from clusters.nodes import Node, nodes
 from clusters.progress import Progress
@@ -228,8 +228,8 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
 
 def _remove_fake_nodes(api: Api) -> None:
     """Remove the Node objects without a machine of runs that were cut off: they would never be ready."""
-    for name, item in api.list(NODE, labels=GHOST_LABEL).items():
-        if is_over(item["metadata"]["labels"][GHOST_LABEL]):
+    for name, item in api.list(NODE, labels=FAKE_NODE_LABEL).items():
+        if is_over(item["metadata"]["labels"][FAKE_NODE_LABEL]):
             api.delete(NODE, name)
 
 

@@ -17,7 +17,7 @@ LABEL = "netproof.run"
 CLUSTER_LABEL = "netproof.cluster"
 """On a cluster's own Docker network, with the cluster's name. It lives and goes with the cluster, whose run and
 keep mark are in clusters.records, because kind lets us set no label on its nodes and Docker lets none change."""
-GHOST_LABEL = "netproof.ghost"
+FAKE_NODE_LABEL = "netproof.fake-node"
 """On Node objects that have no machine; the value is the run that made them."""
 
 

@@ -144,7 +144,7 @@ def test_mtu_reaches_the_links(told: Told, proof: Proof) -> None:
 
 
 def test_mtu_holds_on_the_wire(told: Told, lab_prober: Prober, proof: Proof) -> None:
-    """A packet of that length passes whole with DF, one byte more is refused at home, a longer one goes in pieces.
+    """With DF that length passes and the kernel rejects one byte more; without, a longer one goes in fragments.
 
         slim ── narrow, MTU 1280 ── thin   ‹slim→thin udp›  longest packet ‹longest› bytes
 

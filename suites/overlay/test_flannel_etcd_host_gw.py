@@ -117,7 +117,7 @@ def test_reach(bare: FlannelHosts, ways: list[Probe], lab_prober: Prober, proof:
 
 
 def test_full_size(bare: FlannelHosts, lab_prober: Prober, proof: Proof) -> None:
-    """A packet as large as the hosts' own MTU passes whole, and one byte more is refused at home."""
+    """A packet as large as the hosts' own MTU passes whole, and the sender's kernel rejects one byte more."""
     card = look_at(bare.lab.conversations, [bare.red.docker.endpoint])["red"].link(CARD).mtu
     patience = bare.lab.engine.patience
     full = between(bare.apps, filling(PORT, card, timeout=patience))

@@ -122,7 +122,7 @@ def test_reach(tunnelled: FlannelHosts, ways: list[Probe], lab_prober: Prober, p
 
 
 def test_full_size(tunnelled: FlannelHosts, lab_prober: Prober, proof: Proof) -> None:
-    """A packet as large as the containers' MTU passes whole, one byte more is refused at home, and none is cut."""
+    """A packet as large as the containers' MTU passes whole, the kernel rejects one byte more, and none is cut."""
     size, patience = tunnelled.red.file.mtu, tunnelled.lab.engine.patience
     full = between(tunnelled.apps, filling(PORT, size, timeout=patience))
     over = between(tunnelled.apps, filling(PORT, size, over=1, timeout=patience))

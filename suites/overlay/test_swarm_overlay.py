@@ -179,7 +179,7 @@ def test_names(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> Non
 
 
 def test_full_size(lab: Lab, joined: Swarm, lab_prober: Prober, proof: Proof) -> None:
-    """A packet as large as the containers' MTU passes whole, one byte more is refused at home, and none is cut."""
+    """A packet as large as the containers' MTU passes whole, the kernel rejects one byte more, and none is cut."""
     kernels = look_at(lab.conversations, [joined.red.endpoint, *joined.inside])
     card = kernels["red"].link("eth0").mtu
     mtus = {end.name: kernels[end.name].holding(address_of(end)).mtu for end in joined.inside}

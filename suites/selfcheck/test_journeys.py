@@ -1,4 +1,4 @@
-"""The way of a packet and its envelopes are read from frames as they are, and a frame too many is seen."""
+"""The way of a packet and its tunnel headers are read from frames as they are, and a frame too many is seen."""
 
 from __future__ import annotations
 

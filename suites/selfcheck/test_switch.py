@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fixtures.lab.switch import Making, SwitchPort, ground, wiring
+from fixtures.lab.switch import Making, SwitchPort, base, wiring
 
 
 def port(*vlans: int, tagged: bool = False) -> SwitchPort:
@@ -10,8 +10,8 @@ def port(*vlans: int, tagged: bool = False) -> SwitchPort:
 
 
 def test_a_filtering_bridge_knows_no_vlan_by_itself() -> None:
-    assert "vlan_default_pvid 0" in ground(Making.FILTERING)[0]
-    assert ground(Making.BRIDGES) == []
+    assert "vlan_default_pvid 0" in base(Making.FILTERING)[0]
+    assert base(Making.BRIDGES) == []
 
 
 def test_a_trunk_of_a_filtering_bridge_keeps_tags() -> None:

@@ -4,7 +4,7 @@
       ├ 10.244.0.0/24  control-plane         10.244.2.0/24 via 10.244.2.0 dev flannel.1         route
       ├ 10.244.1.0/24  worker                10.244.2.0 is at 66:…:02 on flannel.1              neighbour
       ├ 10.244.2.0/24  worker2               66:…:02 is behind 172.18.0.4                       forwarding
-      └ 10.244.n.0/24  ghost (192.0.2.77, a Node object without a machine, for a moment)
+      └ 10.244.n.0/24  a fake node (192.0.2.77, a Node object without a machine, for a moment)
 
 It fails where flannel took the address of a wrong card, where something changed the hardware address of a
 tunnel device, and where a node was away while another came or went: flannel follows events, and mends nothing that
@@ -20,7 +20,7 @@ import pytest
 from clusters.api import NODE
 from clusters.cluster import Cluster
 from fixtures.cni.flannel.convergence import Overlay, until_settled
-from fixtures.cni.flannel.fake_node import ghost
+from fixtures.cni.flannel.fake_node import fake_node
 from fixtures.cni.flannel.lease import Lease, SubnetFile, spare
 from fixtures.endpoints.conversation import Conversations
 from fixtures.plugins.proof import Proof
@@ -86,10 +86,15 @@ def test_goes_with_its_node(world: World, leases: dict[str, Lease], overlay: Ove
     """A node's lease reaches every other node when its object comes, and is gone from all when that goes."""
     real = list(leases.values())
     away = Lease(
-        "netproof-ghost", spare(overlay.pool, real), IPv4Address("192.0.2.77"), "vxlan", "02:00:5e:00:00:77", vni=1
+        "netproof-fake-node",
+        spare(overlay.pool, real),
+        IPv4Address("192.0.2.77"),
+        "vxlan",
+        "02:00:5e:00:00:77",
+        vni=1,
     )
 
-    with ghost(world.api, world.run, away):
+    with fake_node(world.api, world.run, away):
         came = until_settled(lambda: overlay.differences([*real, away]))
     went = until_settled(lambda: overlay.differences(real))
 
