@@ -52,7 +52,10 @@ def ways(lab: Lab) -> list[Probe]:
 
 @fault(
     site="bare",
-    reddens=(f"{HERE}/reach", f"{HERE}/wire"),
+    reddens={
+        f"{HERE}/reach": "red-app → blue-app",
+        f"{HERE}/wire": "they go from card to card, in the containers' names",
+    },
     spares=(f"{HERE}/routes", f"{HERE}/full_size"),
 )
 def bridge_masquerades(bare: FlannelHosts) -> Iterator[None]:
@@ -65,7 +68,11 @@ def bridge_masquerades(bare: FlannelHosts) -> Iterator[None]:
 
 @fault(
     site="bare",
-    reddens=(f"{HERE}/reach", f"{HERE}/full_size", f"{HERE}/wire"),
+    reddens={
+        f"{HERE}/reach": "blue-app → red-app",
+        f"{HERE}/full_size": "blue-app → red-app",
+        f"{HERE}/wire": "blue-app → red-app",
+    },
     spares=(f"{HERE}/routes",),
 )
 def foreign_addresses_filtered(bare: FlannelHosts) -> Iterator[None]:
@@ -74,7 +81,14 @@ def foreign_addresses_filtered(bare: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(site="bare", reddens=(f"{HERE}/routes", f"{HERE}/wire"), spares=(f"{HERE}/reach",))
+@fault(
+    site="bare",
+    reddens={
+        f"{HERE}/routes": "the routes are those of the leases",
+        f"{HERE}/wire": "frames on the wire none is wrapped",
+    },
+    spares=(f"{HERE}/reach",),
+)
 def tunnel_left_behind(bare: FlannelHosts) -> Iterator[None]:
     """A VXLAN device between the hosts, with more specific routes, is left of an earlier backend."""
     red, blue = (host.docker for host in bare.hosts)

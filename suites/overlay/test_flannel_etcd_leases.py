@@ -74,7 +74,11 @@ def unknown(leased: FlannelHosts, *, but: str = "") -> list[str]:
 
 @fault(
     site="leased",
-    reddens=(f"{HERE}/pool", f"{HERE}/known_to_all", f"{HERE}/leaves"),
+    reddens={
+        f"{HERE}/pool": "each host has a lease in the name of its own address",
+        f"{HERE}/known_to_all": "both hosts' tables are what the leases say",
+        f"{HERE}/leaves": "red-app → green",
+    },
     spares=(f"{HERE}/docker_lives_in_it",),
 )
 def lease_taken_away(leased: FlannelHosts) -> Iterator[None]:
@@ -89,7 +93,10 @@ def lease_taken_away(leased: FlannelHosts) -> Iterator[None]:
 
 @fault(
     site="leased",
-    reddens=(f"{HERE}/known_to_all", f"{HERE}/leaves"),
+    reddens={
+        f"{HERE}/known_to_all": "both hosts' tables are what the leases say",
+        f"{HERE}/leaves": "both hosts knew the new lease",
+    },
     spares=(f"{HERE}/pool", f"{HERE}/docker_lives_in_it"),
 )
 def leftover_route(leased: FlannelHosts) -> Iterator[None]:
@@ -98,14 +105,20 @@ def leftover_route(leased: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(site="leased", reddens=(f"{HERE}/docker_lives_in_it",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
+@fault(
+    site="leased",
+    reddens={f"{HERE}/docker_lives_in_it": "bytes that the tunnel leaves"},
+    spares=(f"{HERE}/pool", f"{HERE}/known_to_all"),
+)
 def larger_bridge(leased: FlannelHosts) -> Iterator[None]:
     """blue's Docker bridge has the MTU of the card and not of the tunnel."""
     with mtu(leased.blue.docker, BRIDGE, 1500):
         yield
 
 
-@fault(site="leased", reddens=(f"{HERE}/leaves",), spares=(f"{HERE}/pool", f"{HERE}/known_to_all"))
+@fault(
+    site="leased", reddens={f"{HERE}/leaves": "blue-app → green"}, spares=(f"{HERE}/pool", f"{HERE}/known_to_all")
+)
 def flanneld_stands_still(leased: FlannelHosts) -> Iterator[None]:
     """blue's flanneld hears nothing of what happens in etcd."""
     with leased.blue.flanneld.still():

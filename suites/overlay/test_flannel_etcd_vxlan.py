@@ -55,7 +55,11 @@ def ways(lab: Lab) -> list[Probe]:
 
 @fault(
     site="tunnelled",
-    reddens=(f"{HERE}/reach", f"{HERE}/full_size", f"{HERE}/wire"),
+    reddens={
+        f"{HERE}/reach": "blue-app → red-app",
+        f"{HERE}/full_size": "blue-app → red-app",
+        f"{HERE}/wire": "blue-app → red-app",
+    },
     spares=(f"{HERE}/device",),
 )
 def udp_8472_blocked(tunnelled: FlannelHosts) -> Iterator[None]:
@@ -64,7 +68,9 @@ def udp_8472_blocked(tunnelled: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(site="tunnelled", reddens=(f"{HERE}/reach",), spares=(f"{HERE}/wire", f"{HERE}/device"))
+@fault(
+    site="tunnelled", reddens={f"{HERE}/reach": "red-app → blue-app"}, spares=(f"{HERE}/wire", f"{HERE}/device")
+)
 def docker_masquerades(tunnelled: FlannelHosts) -> Iterator[None]:
     """red masquerades what leaves its bridge, as Docker does without --ip-masq=false."""
     red = tunnelled.red
@@ -73,7 +79,11 @@ def docker_masquerades(tunnelled: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(site="tunnelled", reddens=(f"{HERE}/wire",), spares=(f"{HERE}/reach", f"{HERE}/device"))
+@fault(
+    site="tunnelled",
+    reddens={f"{HERE}/wire": "frames on the wire none is bare"},
+    spares=(f"{HERE}/reach", f"{HERE}/device"),
+)
 def past_the_tunnel(tunnelled: FlannelHosts) -> Iterator[None]:
     """red has a route to blue's container that is more specific than flannel's, by blue's own address."""
     app, via = str(address_of(tunnelled.blue.app)), str(address_of(tunnelled.blue.docker.endpoint))
@@ -81,14 +91,22 @@ def past_the_tunnel(tunnelled: FlannelHosts) -> Iterator[None]:
         yield
 
 
-@fault(site="tunnelled", reddens=(f"{HERE}/device",), spares=(f"{HERE}/reach", f"{HERE}/wire"))
+@fault(
+    site="tunnelled",
+    reddens={f"{HERE}/device": "it is 50 bytes smaller than the card"},
+    spares=(f"{HERE}/reach", f"{HERE}/wire"),
+)
 def smaller_tunnel(tunnelled: FlannelHosts) -> Iterator[None]:
     """red's flannel.1 has 100 bytes less than the card would leave it."""
     with mtu(tunnelled.red.docker, DEVICE, 1350):
         yield
 
 
-@fault(site="tunnelled", reddens=(f"{HERE}/full_size", f"{HERE}/reach"), spares=(f"{HERE}/device",))
+@fault(
+    site="tunnelled",
+    reddens={f"{HERE}/full_size": "blue-app → red-app", f"{HERE}/reach": "blue-app → red-app"},
+    spares=(f"{HERE}/device",),
+)
 def full_frames_lost(tunnelled: FlannelHosts) -> Iterator[None]:
     """The switch drops frames that are nearly full, and says so to nobody."""
     with dropped(tunnelled.switch, "meta length > 1400"):

@@ -87,7 +87,7 @@ def _inside(host: DockerHost, number: int) -> ContainerEndpoint:
     return swarm.container(host, f"{host.name}-in", "secret", SECRET[number], capabilities=NODE_CAPABILITIES)
 
 
-@fault(site="encrypted", reddens=(f"{HERE}/joined",), spares=(f"{HERE}/wire",))
+@fault(site="encrypted", reddens={f"{HERE}/joined": "-in"}, spares=(f"{HERE}/wire",))
 def large_esp_lost(encrypted: Encrypted) -> Iterator[None]:
     """blue drops ESP packets of more than 1000 bytes."""
     with encrypted.blue.rule(
@@ -96,7 +96,9 @@ def large_esp_lost(encrypted: Encrypted) -> Iterator[None]:
         yield
 
 
-@fault(site="encrypted", reddens=(f"{HERE}/wire",), spares=(f"{HERE}/joined",))
+@fault(
+    site="encrypted", reddens={f"{HERE}/wire": "each host has got ESP for every probe"}, spares=(f"{HERE}/joined",)
+)
 def rules_before_dockers(encrypted: Encrypted) -> Iterator[None]:
     """Own rules come before Docker's: nothing is marked for encryption, and what is in clear is let in."""
     clear = ("-p", "udp", "--dport", str(VXLAN), "-j", "ACCEPT")
@@ -107,7 +109,11 @@ def rules_before_dockers(encrypted: Encrypted) -> Iterator[None]:
         yield
 
 
-@fault(site="encrypted", reddens=(f"{HERE}/wire",), spares=(f"{HERE}/joined",))
+@fault(
+    site="encrypted",
+    reddens={f"{HERE}/wire": "the switch shows none of it, and no VXLAN"},
+    spares=(f"{HERE}/joined",),
+)
 def in_clear_beside_it(encrypted: Encrypted) -> Iterator[None]:
     """Routes by the hosts lead to blue-in, who answers through the tunnel."""
     one, other = encrypted.inside

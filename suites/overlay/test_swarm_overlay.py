@@ -97,7 +97,15 @@ def ways(lab: Lab) -> list[Probe]:
     return every_way(PORT, timeout=lab.engine.patience)
 
 
-@fault(site="joined", reddens=(f"{HERE}/*ed", f"{HERE}/full_size", f"{HERE}/wire"), spares=(f"{HERE}/names",))
+@fault(
+    site="joined",
+    reddens={
+        f"{HERE}/*ed": "blue-in → red-in",
+        f"{HERE}/full_size": "blue-in → red-in",
+        f"{HERE}/wire": "blue-in → red-in",
+    },
+    spares=(f"{HERE}/names",),
+)
 def tunnel_blocked(joined: Swarm) -> Iterator[None]:
     """The switch drops UDP 4789, and leaves the swarm's own talk alone."""
     with dropped(joined.switch, "ip protocol udp", f"udp dport {VXLAN}"):
@@ -106,7 +114,11 @@ def tunnel_blocked(joined: Swarm) -> Iterator[None]:
 
 @fault(
     site="joined",
-    reddens=(f"{HERE}/full_size", f"{HERE}/joined", f"{HERE}/wire"),
+    reddens={
+        f"{HERE}/full_size": "blue-in → red-in",
+        f"{HERE}/joined": "blue-in → red-in",
+        f"{HERE}/wire": "blue-in → red-in",
+    },
     spares=(f"{HERE}/names", f"{HERE}/isolated"),
 )
 def large_packets_lost(joined: Swarm) -> Iterator[None]:
@@ -115,7 +127,11 @@ def large_packets_lost(joined: Swarm) -> Iterator[None]:
         yield
 
 
-@fault(site="joined", reddens=(f"{HERE}/wire", f"{HERE}/isolated"), spares=(f"{HERE}/joined", f"{HERE}/names"))
+@fault(
+    site="joined",
+    reddens={f"{HERE}/wire": "frames on the wire none is bare", f"{HERE}/isolated": "red-out → blue-in"},
+    spares=(f"{HERE}/joined", f"{HERE}/names"),
+)
 def beside_the_tunnel(joined: Swarm) -> Iterator[None]:
     """Routes by the hosts lead to blue-in, who answers through the tunnel."""
     one, other = joined.inside
@@ -131,7 +147,7 @@ def beside_the_tunnel(joined: Swarm) -> Iterator[None]:
 
 @fault(
     site="joined",
-    reddens=(f"{HERE}/names", f"{HERE}/joined"),
+    reddens={f"{HERE}/names": "red-in → Docker's DNS", f"{HERE}/joined": "red-in → blue-in"},
     spares=(f"{HERE}/full_size", f"{HERE}/wire", f"{HERE}/isolated"),
 )
 def deaf_to_names(joined: Swarm) -> Iterator[None]:
@@ -140,7 +156,11 @@ def deaf_to_names(joined: Swarm) -> Iterator[None]:
         yield
 
 
-@fault(site="joined", reddens=(f"{HERE}/isolated",), spares=(f"{HERE}/joined", f"{HERE}/names", f"{HERE}/wire"))
+@fault(
+    site="joined",
+    reddens={f"{HERE}/isolated": "red-out → red-in"},
+    spares=(f"{HERE}/joined", f"{HERE}/names", f"{HERE}/wire"),
+)
 def let_in(joined: Swarm) -> Iterator[None]:
     """A container of the other network is connected to this one as well."""
     network = joined.red.docker.networks.get("joined")
