@@ -120,7 +120,7 @@ def changed(modes: Modes, mode: str, to: str) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=("macvlan_vlan/modes/bridge",),
+    reddens={"macvlan_vlan/modes/bridge": "no frame between the containers was on the wire"},
     spares=("macvlan_vlan/modes/private", "macvlan_vlan/modes/vepa_behind_a_reflecting_switch"),
 )
 def bridge_by_way_of_the_switch(modes: Modes) -> Iterator[None]:
@@ -131,7 +131,7 @@ def bridge_by_way_of_the_switch(modes: Modes) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=("macvlan_vlan/modes/private",),
+    reddens={"macvlan_vlan/modes/private": "private1 → private2"},
     spares=("macvlan_vlan/modes/bridge", "macvlan_vlan/modes/vepa"),
 )
 def bridge_instead_of_private(modes: Modes) -> Iterator[None]:
@@ -142,7 +142,7 @@ def bridge_instead_of_private(modes: Modes) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=("macvlan_vlan/modes/vepa_behind_a_reflecting_switch",),
+    reddens={"macvlan_vlan/modes/vepa_behind_a_reflecting_switch": "vepa1 → vepa2"},
     spares=("macvlan_vlan/modes/private", "macvlan_vlan/modes/bridge", "macvlan_vlan/modes/vepa"),
 )
 def private_instead_of_vepa(modes: Modes) -> Iterator[None]:
@@ -153,7 +153,7 @@ def private_instead_of_vepa(modes: Modes) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=("macvlan_vlan/modes/vepa",),
+    reddens={"macvlan_vlan/modes/vepa": "vepa1 → vepa2"},
     spares=(
         "macvlan_vlan/modes/private",
         "macvlan_vlan/modes/bridge",
@@ -168,7 +168,7 @@ def switch_that_reflects(modes: Modes) -> Iterator[None]:
 
 @fault(
     site="modes",
-    reddens=("macvlan_vlan/modes/passthru",),
+    reddens={"macvlan_vlan/modes/passthru": "the container has the card's MAC address"},
     spares=("macvlan_vlan/modes/bridge",),
 )
 def bridge_instead_of_passthru(modes: Modes) -> Iterator[None]:

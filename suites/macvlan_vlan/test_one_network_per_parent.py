@@ -47,11 +47,11 @@ def taken(lab: Lab) -> Segment:
 
 @fault(
     site="taken",
-    reddens=(
-        "macvlan_vlan/one_network_per_parent/second_network",
-        "macvlan_vlan/one_network_per_parent/passthru",
-        "macvlan_vlan/one_network_per_parent/another_card",
-    ),
+    reddens={
+        "macvlan_vlan/one_network_per_parent/second_network": "it is refused",
+        "macvlan_vlan/one_network_per_parent/passthru": "it is refused, and the card is named",
+        "macvlan_vlan/one_network_per_parent/another_card": "it is made",
+    },
     spares=("macvlan_vlan/one_network_per_parent/first_is_undisturbed",),
 )
 def network_on_another_card(taken: Segment) -> Iterator[None]:
@@ -62,7 +62,7 @@ def network_on_another_card(taken: Segment) -> Iterator[None]:
 
 @fault(
     site="taken",
-    reddens=("macvlan_vlan/one_network_per_parent/first_is_undisturbed",),
+    reddens={"macvlan_vlan/one_network_per_parent/first_is_undisturbed": "one → two"},
     spares=("macvlan_vlan/one_network_per_parent/second_network",),
 )
 def made_private_by_the_second(taken: Segment) -> Iterator[None]:

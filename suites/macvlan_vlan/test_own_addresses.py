@@ -93,7 +93,10 @@ def flat(lab: Lab) -> Flat:
 
 @fault(
     site="flat",
-    reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
+    reddens={
+        "macvlan_vlan/own_addresses/reached_directly": "one → far",
+        "macvlan_vlan/own_addresses/own_macs": "no two on the segment have the same",
+    },
     spares=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
 )
 def duplicate_mac(flat: Flat) -> Iterator[None]:
@@ -105,7 +108,10 @@ def duplicate_mac(flat: Flat) -> Iterator[None]:
 
 @fault(
     site="flat",
-    reddens=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/past_the_hosts_nat"),
+    reddens={
+        "macvlan_vlan/own_addresses/reached_directly": "one → peer",
+        "macvlan_vlan/own_addresses/past_the_hosts_nat": "one → peer",
+    },
     spares=("macvlan_vlan/own_addresses/own_macs", "macvlan_vlan/own_addresses/way_of_a_packet"),
 )
 def source_turned_at_the_peer(flat: Flat) -> Iterator[None]:
@@ -117,7 +123,7 @@ def source_turned_at_the_peer(flat: Flat) -> Iterator[None]:
 
 @fault(
     site="flat",
-    reddens=("macvlan_vlan/own_addresses/past_the_hosts_nat",),
+    reddens={"macvlan_vlan/own_addresses/past_the_hosts_nat": "bridged it translates"},
     spares=("macvlan_vlan/own_addresses/reached_directly",),
 )
 def host_without_masquerade(flat: Flat) -> Iterator[None]:
@@ -128,7 +134,7 @@ def host_without_masquerade(flat: Flat) -> Iterator[None]:
 
 @fault(
     site="flat",
-    reddens=("macvlan_vlan/own_addresses/way_of_a_packet",),
+    reddens={"macvlan_vlan/own_addresses/way_of_a_packet": "each kept its MAC addresses and its TTL"},
     spares=("macvlan_vlan/own_addresses/reached_directly", "macvlan_vlan/own_addresses/own_macs"),
 )
 def switch_that_counts_as_a_hop(flat: Flat) -> Iterator[None]:

@@ -55,7 +55,9 @@ def aired(lab: Lab) -> Segment:
 
 
 @fault(
-    site="aired", reddens=("macvlan_vlan/parent_down/comes_back",), spares=("macvlan_vlan/parent_down/goes_off",)
+    site="aired",
+    reddens={"macvlan_vlan/parent_down/comes_back": "peer → one"},
+    spares=("macvlan_vlan/parent_down/goes_off",),
 )
 def spanning_tree(aired: Segment) -> Iterator[None]:
     """The switch runs the spanning tree protocol: a port that came up is listened at for 20 s."""
@@ -70,7 +72,9 @@ def spanning_tree(aired: Segment) -> Iterator[None]:
 
 
 @fault(
-    site="aired", reddens=("macvlan_vlan/parent_down/goes_off",), spares=("macvlan_vlan/parent_down/comes_back",)
+    site="aired",
+    reddens={"macvlan_vlan/parent_down/goes_off": "peer → one"},
+    spares=("macvlan_vlan/parent_down/comes_back",),
 )
 def network_on_a_spare_card(aired: Segment) -> Iterator[None]:
     """The network was made on another card by mistake."""

@@ -47,7 +47,10 @@ def shared(lab: Lab) -> Segment:
 
 @fault(
     site="shared",
-    reddens=("macvlan_vlan/parent_host/host_and_children", "macvlan_vlan/parent_host/not_even_arp"),
+    reddens={
+        "macvlan_vlan/parent_host/host_and_children": "red → one",
+        "macvlan_vlan/parent_host/not_even_arp": "host and container learn nothing of each other",
+    },
     spares=("macvlan_vlan/parent_host/children_reach_each_other",),
 )
 def host_shim(shared: Segment) -> Iterator[None]:
@@ -60,7 +63,7 @@ def host_shim(shared: Segment) -> Iterator[None]:
 
 @fault(
     site="shared",
-    reddens=("macvlan_vlan/parent_host/children_reach_each_other",),
+    reddens={"macvlan_vlan/parent_host/children_reach_each_other": "one → two"},
     spares=("macvlan_vlan/parent_host/host_and_children",),
 )
 def private_by_mistake(shared: Segment) -> Iterator[None]:

@@ -124,10 +124,10 @@ def route(routed: Routed, container: ContainerEndpoint, *words: str) -> Iterator
 
 @fault(
     site="routed",
-    reddens=(
-        "macvlan_vlan/router_between_vlans/talk_by_the_router",
-        "macvlan_vlan/router_between_vlans/stop_with_the_router",
-    ),
+    reddens={
+        "macvlan_vlan/router_between_vlans/talk_by_the_router": "red10 → red20",
+        "macvlan_vlan/router_between_vlans/stop_with_the_router": "red10 → red20",
+    },
     spares=("macvlan_vlan/router_between_vlans/neighbours_need_no_router",),
 )
 def router_does_not_forward(routed: Routed) -> Iterator[None]:
@@ -138,10 +138,10 @@ def router_does_not_forward(routed: Routed) -> Iterator[None]:
 
 @fault(
     site="routed",
-    reddens=(
-        "macvlan_vlan/router_between_vlans/talk_by_the_router",
-        "macvlan_vlan/router_between_vlans/stop_with_the_router",
-    ),
+    reddens={
+        "macvlan_vlan/router_between_vlans/talk_by_the_router": "in by one VLAN, out by the other",
+        "macvlan_vlan/router_between_vlans/stop_with_the_router": "red10 → red20",
+    },
     spares=("macvlan_vlan/router_between_vlans/neighbours_need_no_router",),
 )
 def back_door(routed: Routed) -> Iterator[None]:
@@ -156,10 +156,10 @@ def back_door(routed: Routed) -> Iterator[None]:
 
 @fault(
     site="routed",
-    reddens=(
-        "macvlan_vlan/router_between_vlans/neighbours_need_no_router",
-        "macvlan_vlan/router_between_vlans/stop_with_the_router",
-    ),
+    reddens={
+        "macvlan_vlan/router_between_vlans/neighbours_need_no_router": "on the neighbour's card alone",
+        "macvlan_vlan/router_between_vlans/stop_with_the_router": "red10 → back",
+    },
     spares=("macvlan_vlan/router_between_vlans/talk_by_the_router",),
 )
 def detour(routed: Routed) -> Iterator[None]:

@@ -97,7 +97,7 @@ def tagged(lab: Lab) -> Tagged:
 
 @fault(
     site="tagged",
-    reddens=("macvlan_vlan/sub_interfaces/side_by_side",),
+    reddens={"macvlan_vlan/sub_interfaces/side_by_side": "ten → wire"},
     spares=("macvlan_vlan/sub_interfaces/first_and_last_id",),
 )
 def tags_swapped(tagged: Tagged) -> Iterator[None]:
@@ -115,7 +115,7 @@ def tags_swapped(tagged: Tagged) -> Iterator[None]:
 
 @fault(
     site="tagged",
-    reddens=("macvlan_vlan/sub_interfaces/first_and_last_id",),
+    reddens={"macvlan_vlan/sub_interfaces/first_and_last_id": "lowest → wire"},
     spares=("macvlan_vlan/sub_interfaces/side_by_side",),
 )
 def native_vlan(tagged: Tagged) -> Iterator[None]:
@@ -131,7 +131,7 @@ def native_vlan(tagged: Tagged) -> Iterator[None]:
 
 @fault(
     site="tagged",
-    reddens=("macvlan_vlan/sub_interfaces/made_and_removed",),
+    reddens={"macvlan_vlan/sub_interfaces/made_and_removed": "it is there with its networks, and only then"},
     spares=("macvlan_vlan/sub_interfaces/one_that_was_there_stays",),
 )
 def somebody_made_it(tagged: Tagged) -> Iterator[None]:
@@ -142,7 +142,7 @@ def somebody_made_it(tagged: Tagged) -> Iterator[None]:
 
 @fault(
     site="tagged",
-    reddens=("macvlan_vlan/sub_interfaces/one_that_was_there_stays",),
+    reddens={"macvlan_vlan/sub_interfaces/one_that_was_there_stays": "the link is there, and the same one"},
     spares=("macvlan_vlan/sub_interfaces/made_and_removed",),
 )
 def nobody_made_it(tagged: Tagged) -> Iterator[None]:
@@ -153,7 +153,7 @@ def nobody_made_it(tagged: Tagged) -> Iterator[None]:
 
 @fault(
     site="tagged",
-    reddens=("macvlan_vlan/sub_interfaces/other_ids_are_refused",),
+    reddens={"macvlan_vlan/sub_interfaces/other_ids_are_refused": "none is accepted"},
     spares=("macvlan_vlan/sub_interfaces/made_and_removed",),
 )
 def name_without_a_vlan(tagged: Tagged) -> Iterator[None]:

@@ -101,11 +101,11 @@ def _container(host: DockerHost, vlan: int, subnet: IPv4Network, address: str) -
 
 @fault(
     site="wired",
-    reddens=(
-        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
-        "macvlan_vlan/vlans_on_a_trunk/not_even_arp",
-        "macvlan_vlan/vlans_on_a_trunk/access_port",
-    ),
+    reddens={
+        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else": "red10 → blue20",
+        "macvlan_vlan/vlans_on_a_trunk/not_even_arp": "it is heard in VLAN 10 alone",
+        "macvlan_vlan/vlans_on_a_trunk/access_port": "alone hears who asks for",
+    },
     spares=("macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",),
 )
 def leaking_switch(wired: Wired) -> Iterator[None]:

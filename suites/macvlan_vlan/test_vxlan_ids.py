@@ -102,7 +102,10 @@ def renumbered(tunnelled: Tunnelled, ids: dict[str, int]) -> Iterator[None]:
 
 @fault(
     site="tunnelled",
-    reddens=("macvlan_vlan/vxlan_ids/apart", "macvlan_vlan/vxlan_ids/told_apart_by_the_id"),
+    reddens={
+        "macvlan_vlan/vxlan_ids/apart": "left → near",
+        "macvlan_vlan/vxlan_ids/told_apart_by_the_id": "left → near",
+    },
     spares=("macvlan_vlan/vxlan_ids/joined",),
 )
 def ids_cut_to_12_bits(tunnelled: Tunnelled) -> Iterator[None]:
@@ -111,7 +114,11 @@ def ids_cut_to_12_bits(tunnelled: Tunnelled) -> Iterator[None]:
         yield
 
 
-@fault(site="tunnelled", reddens=("macvlan_vlan/vxlan_ids/joined",), spares=("macvlan_vlan/vxlan_ids/apart",))
+@fault(
+    site="tunnelled",
+    reddens={"macvlan_vlan/vxlan_ids/joined": "left → right"},
+    spares=("macvlan_vlan/vxlan_ids/apart",),
+)
 def mistyped_id(tunnelled: Tunnelled) -> Iterator[None]:
     """One station has the next id."""
     with renumbered(tunnelled, {"right": LOW + 1}):

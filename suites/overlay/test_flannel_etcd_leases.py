@@ -99,7 +99,7 @@ def lease_taken_away(leased: FlannelHosts) -> Iterator[None]:
     },
     spares=(f"{HERE}/pool", f"{HERE}/docker_lives_in_it"),
 )
-def leftover_route(leased: FlannelHosts) -> Iterator[None]:
+def route_left_behind(leased: FlannelHosts) -> Iterator[None]:
     """blue has a route to a subnet that nobody leases."""
     with routed(leased.lab, leased.blue.docker.endpoint, "198.18.0.0/24", "dev", "flannel.1"):
         yield

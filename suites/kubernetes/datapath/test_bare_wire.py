@@ -36,7 +36,7 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
     spares=("kubernetes/pods/pods_on_other_nodes/every_direction", "kubernetes/services/clusterip_from_pods/*"),
     absent=(Feature.ENCAPSULATION,),
 )
-def detour(site: Site) -> Iterator[None]:
+def by_a_third_node(site: Site) -> Iterator[None]:
     """The near node sends half of what is for the far node's pods by way of the control plane."""
     halves = ip_network(site.subnet(site.far)).subnets()
     half = next(it for it in halves if address_of(site.world["remote"]) in it)

@@ -13,9 +13,14 @@ where a container that ends takes the namespace with it: the pod then comes back
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from fixtures.endpoints.inside import refusal
+from fixtures.faults.fault import fault
+from fixtures.faults.levers import packet_rule
+from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import namespace
 from fixtures.probes.plan import at, every, localhost
@@ -27,6 +32,16 @@ from fixtures.verdicts.observation import Protocol
 from fixtures.world.pods import Pod
 from fixtures.world.restart import await_restart, end_main_process
 from fixtures.world.world import PORT, SECOND_PORT, TWO_CONTAINERS, World
+
+
+@fault(
+    reddens={"kubernetes/pods/containers_of_a_pod/outlives_a_restart": "remote → phoenix/second"},
+    spares=("kubernetes/pods/containers_of_a_pod/localhost",),
+)
+def shut_port(site: Site) -> Iterator[None]:
+    """The near node forwards nothing to the port of a pod's second container."""
+    with packet_rule(site, site.near, "forward", f"tcp dport {SECOND_PORT} drop"):
+        yield
 
 
 @pytest.mark.claim("POD-1")
