@@ -12,14 +12,13 @@ from ipaddress import ip_address
 
 from docker.errors import ImageNotFound
 
-from clusters.api import Api, Kind
+from clusters.api import CONFIG_MAP, Api
 from clusters.host import client
 from clusters.labels import CLUSTER_LABEL
 from clusters.waiting import TIMEOUTS, poll
 
 NAMES_PORT = 5353
 """Where the drain answers for names that the cluster does not own: there are none."""
-_CONFIG_MAP = Kind("v1", "ConfigMap")
 _UPSTREAM = "forward . /etc/resolv.conf"
 _SYSCTLS = {
     "net.ipv4.ip_forward": "1",
@@ -77,10 +76,10 @@ def answer_names(api: Api, gateway: str) -> None:
     Before CoreDNS has started, so that none of its questions goes elsewhere. DrainFailed where its configuration
     is not the one that kubeadm writes.
     """
-    found = api.get(_CONFIG_MAP, "coredns", "kube-system")
+    found = api.get(CONFIG_MAP, "coredns", "kube-system")
     corefile = found["data"]["Corefile"] if found else ""
     if _UPSTREAM not in corefile:
         raise DrainFailed(f"CoreDNS's configuration has no line {_UPSTREAM!r}:\n{corefile}")
     host = f"[{gateway}]" if ":" in gateway else gateway
     changed = corefile.replace(_UPSTREAM, f"forward . {host}:{NAMES_PORT}")
-    api.patch(_CONFIG_MAP, "coredns", {"data": {"Corefile": changed}}, "kube-system")
+    api.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": changed}}, "kube-system")

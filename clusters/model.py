@@ -72,11 +72,12 @@ class CniImage:
 
     `reference` is the name that the manifest uses; both sources put it on the nodes under this very name.
     `recipe` names the source recipe in `images/recipes/`, as `component/version` ("flannel/v0.28.4"), or as
-    `component` for its newest version.
+    `component` for its newest version; `program` is one of the image's, where a recipe makes several images.
     """
 
     reference: str
     recipe: str
+    program: str = ""
 
 
 class Cni(Protocol):
@@ -88,6 +89,10 @@ class Cni(Protocol):
     @property
     def versions(self) -> tuple[str, ...]:
         """The releases that can be asked for, the default first."""
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The groups of claims that are about this CNI ("FLN"); what other CNIs promise is not asked of it."""
 
     @property
     def options(self) -> Mapping[str, tuple[str, ...]]:
@@ -151,6 +156,11 @@ def load_profile(name: str) -> Profile:
 def cni_names() -> list[str]:
     """The known CNIs: every file of `cni/`."""
     return sorted(module.name for module in iter_modules(cni.__path__))
+
+
+def claims_of_others(cni: Cni) -> frozenset[str]:
+    """The groups of claims that are about other CNIs alone."""
+    return frozenset(group for name in cni_names() for group in load_cni(name).claims) - set(cni.claims)
 
 
 def load_cni(name: str) -> Cni:

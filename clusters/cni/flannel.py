@@ -6,20 +6,18 @@ Upstream's own kube-flannel.yml, with the changes below and no other.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
+from clusters import manifests
 from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
+from clusters.manifests import Change, Objects, container, find
 from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
-from clusters.upstream import Document, fetch
-
-Objects = list[dict[str, Any]]
+from clusters.upstream import Document
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,20 @@ _BACKENDS = MappingProxyType(
 )
 
 
+CHAINS = ("FLANNEL-",)
+_CONFIGURATION = "kube-flannel-cfg"
+
+
 class Flannel:
     """The CNI object of this file; clusters.model.Cni says what each member is for."""
 
     name = "flannel"
+    claims = ("FLN",)
     versions = tuple(_RELEASES)
     options = MappingProxyType({"backend": tuple(_BACKENDS)})
 
     def features(self, profile: Profile) -> frozenset[Feature]:
-        own = {Feature.BRIDGE, Feature.SUBNET_PER_NODE, Feature.FLANNEL_LEASES, Feature.HOST_PORT}
+        own = {Feature.BRIDGE, Feature.FLANNEL_LEASES, Feature.HOST_PORT}
         if any(subnet.version == 6 for subnet in profile.pod_subnet):
             own.add(Feature.IPV6)
         return frozenset(own) | self._backend(profile).features
@@ -111,7 +114,7 @@ class Flannel:
             daemon="flanneld",
             plugin="bridge",
             files=("/run/flannel/subnet.env", "/etc/cni/net.d/10-flannel.conflist"),
-            chains=("FLANNEL-",),
+            chains=CHAINS,
         )
 
     def images(self, version: str) -> tuple[CniImage, ...]:
@@ -120,10 +123,7 @@ class Flannel:
 
     def manifests(self, profile: Profile, version: str) -> Objects:
         objects = upstream(chosen_version(self, version))
-        backend = self._backend(profile)
-        for change in changes(profile, backend):
-            objects = change(objects)
-        return objects
+        return manifests.changed(objects, *changes(profile, self._backend(profile)))
 
     def _backend(self, profile: Profile) -> Backend:
         name = chosen_options(self, profile)["backend"]
@@ -139,24 +139,14 @@ CNI = Flannel()
 def upstream(version: str) -> Objects:
     """The objects of kube-flannel.yml as that release ships it."""
     release = _RELEASES[version]
-    text = fetch(
-        Document(
-            repository="flannel-io/flannel",
-            version=version,
-            path="Documentation/kube-flannel.yml",
-            sha256=release.manifest,
-            recipe=f"flannel/{version}",
-        )
+    document = Document(
+        repository="flannel-io/flannel",
+        version=version,
+        path="Documentation/kube-flannel.yml",
+        sha256=release.manifest,
+        recipe=f"flannel/{version}",
     )
-    objects = [item for item in yaml.safe_load_all(text) if item]
-    pod = _find(objects, "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]
-    named = {container["image"] for container in pod["initContainers"] + pod["containers"]}
-    if named != {release.flannel, release.plugin}:
-        raise UsageError(f"flannel {version}: its manifest names other images than its release here: {named}")
-    return objects
-
-
-Change = Callable[[Objects], Objects]
+    return manifests.upstream(document, {release.flannel, release.plugin})
 
 
 def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
@@ -170,12 +160,12 @@ def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
     return tuple(wanted)
 
 
-def in_pod_subnet(objects: Objects, profile: Profile) -> Objects:
+def in_pod_subnet(objects: Objects, profile: Profile, configuration: str = _CONFIGURATION) -> Objects:
     """The pool is the profile's pod subnet: the nodes' podCIDRs, which flannel leases from, are cut from it.
 
-    The manifest has 10.244.0.0/16 built in, and no IPv6.
+    The manifest has 10.244.0.0/16 built in, and no IPv6. `configuration` is the ConfigMap with flannel's settings.
     """
-    changed, conf = _net_conf(objects)
+    changed, conf = _net_conf(objects, configuration)
     for subnet in profile.pod_subnet:
         if subnet.version == 4:
             conf["Network"] = str(subnet)
@@ -184,34 +174,29 @@ def in_pod_subnet(objects: Objects, profile: Profile) -> Objects:
     if all(subnet.version == 6 for subnet in profile.pod_subnet):
         conf["EnableIPv4"] = False
         del conf["Network"]
-    return _with_net_conf(changed, conf)
+    return _with_net_conf(changed, configuration, conf)
 
 
 def by_backend(objects: Objects, backend: Backend) -> Objects:
     """The backend is the profile's; the manifest has vxlan built in."""
-    changed, conf = _net_conf(objects)
+    changed, conf = _net_conf(objects, _CONFIGURATION)
     conf["Backend"] = dict(backend.config)
-    return _with_net_conf(changed, conf)
+    return _with_net_conf(changed, _CONFIGURATION, conf)
 
 
 def may_open_tun(objects: Objects) -> Objects:
     """The udp backend opens /dev/net/tun, which a container without privileges does not see."""
     changed = deepcopy(objects)
-    container = _find(changed, "DaemonSet", "kube-flannel-ds")["spec"]["template"]["spec"]["containers"][0]
-    container["securityContext"]["privileged"] = True
+    container(changed, "kube-flannel-ds", "kube-flannel")["securityContext"]["privileged"] = True
     return changed
 
 
-def _net_conf(objects: Objects) -> tuple[Objects, dict[str, Any]]:
+def _net_conf(objects: Objects, configuration: str) -> tuple[Objects, dict[str, Any]]:
     """A copy of the objects, and flannel's own configuration out of them."""
     changed = deepcopy(objects)
-    return changed, json.loads(_find(changed, "ConfigMap", "kube-flannel-cfg")["data"]["net-conf.json"])
+    return changed, json.loads(find(changed, "ConfigMap", configuration)["data"]["net-conf.json"])
 
 
-def _with_net_conf(objects: Objects, conf: dict[str, Any]) -> Objects:
-    _find(objects, "ConfigMap", "kube-flannel-cfg")["data"]["net-conf.json"] = json.dumps(conf, indent=2)
+def _with_net_conf(objects: Objects, configuration: str, conf: dict[str, Any]) -> Objects:
+    find(objects, "ConfigMap", configuration)["data"]["net-conf.json"] = json.dumps(conf, indent=2)
     return objects
-
-
-def _find(objects: Objects, kind: str, name: str) -> dict[str, Any]:
-    return next(item for item in objects if item["kind"] == kind and item["metadata"]["name"] == name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,20 @@ from clusters.images.unavailable import ImagesUnavailable
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def component(recipe: Recipe, image: ImageRecipe, base: str, tag: str) -> None:
-    """Build one image of a recipe's programs on `base` (`scratch` for none)."""
+def component(go: Go, recipe: Recipe, image: ImageRecipe, base: str, tag: str) -> None:
+    """Build one image of a recipe's programs, and of files of its module, on `base` (`scratch` for none)."""
     with cache.scratch(recipe.component) as context:
+        root = context / "root"
         for program, target in image.files.items():
-            _place(programs.path(recipe, program), context / "root", target)
+            _place(programs.path(recipe, program), root, target)
+        for target, there in image.links.items():
+            _place(root / there.lstrip("/"), root, target)
+        for folder, target in image.trees.items():
+            _copy_tree(go.module_folder(recipe) / folder, root / target.lstrip("/"))
+        for target, pattern in image.without.items():
+            _leave_out(root / target.lstrip("/"), pattern)
+        for folder in image.folders:
+            (root / folder.lstrip("/")).mkdir(parents=True)
         lines = [f"FROM {base}", "COPY root/ /", f"ENV PATH={_PATH}"]
         if image.entrypoint:
             lines.append(f"ENTRYPOINT {json.dumps(image.entrypoint)}")
@@ -69,6 +79,27 @@ def _place(program: Path, root: Path, target: str) -> None:
         os.link(program, path)
     except OSError:
         shutil.copy(program, path)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder of a module. All files of it may be run: the module cache does not keep which ones may."""
+    for path in sorted(source.rglob("*")):
+        place = target / path.relative_to(source)
+        if path.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+            place.chmod(0o755)
+
+
+def _leave_out(path: Path, pattern: str) -> None:
+    """Leave out the lines that match; ImagesUnavailable where none does."""
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not re.search(pattern, line)]
+    if kept == lines:
+        raise ImagesUnavailable(f"{path.name} has no line that matches {pattern!r}, which its recipe leaves out")
+    path.write_text("".join(kept))
 
 
 def _kind_files(source: Path, target: Path) -> None:

@@ -62,7 +62,7 @@ def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version
     images: dict[str, Artifact] = {}
     for wanted in cni.images(cni_version):
         recipe = recipes.load(wanted.recipe)
-        images[wanted.reference] = built.component(recipe, recipe.images[0])
+        images[wanted.reference] = built.component(recipe, recipe.image(wanted.program))
         origins.append(Origin(wanted.reference, Source.SOURCE, recipe.detail))
     for recipe, image in built.control_plane(kubernetes):
         origins.append(Origin(image.reference, Source.SOURCE, recipe.detail))
@@ -123,7 +123,7 @@ def program(source: Source, recipe_name: str, reference: str) -> Plan:
     """A component's image on its own: compiled here, or the one that registries have under `reference`."""
     if source is Source.SOURCE:
         recipe = recipes.load(recipe_name)
-        image = built.component(recipe, recipe.images[0])
+        image = built.component(recipe, recipe.image())
         origin = Origin(reference, source, recipe.detail)
         return Plan(source, image, "", "", lambda: (origin,))
     wanted = registry.image(reference)

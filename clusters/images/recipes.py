@@ -13,27 +13,35 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clusters.model import UsageError
 
 RECIPES = Path(__file__).parent / "recipes"
+SCRATCH, USERLAND = "scratch", "userland"
+"""Bases of images that are no context of their own: nothing, and Debian with the kernel's network tools."""
 
 
 class ImageRecipe(BaseModel):
     """One image made of built programs.
 
-    `files` maps a program to its path in the image. `base` is what lies under it: nothing, or Debian with the
-    netfilter tools. `reference` is empty where whoever asks for the image says what it is called.
+    `files` maps a program to its path in the image, `links` further paths to such a path. `trees` maps folders of
+    the module to their paths, `without` such files to a pattern: lines that it matches are left out. `folders` are
+    there and empty. `base` is what lies under all this: nothing, Debian with the kernel's network tools
+    (`userland`), or a context that is laid on the latter. `reference` is empty where whoever asks for the image
+    says what it is called.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reference: str = ""
-    base: Literal["scratch", "userland"] = "scratch"
+    base: str = SCRATCH
     files: dict[str, str]
+    links: dict[str, str] = {}
+    trees: dict[str, str] = {}
+    without: dict[str, str] = {}
+    folders: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
 
@@ -77,6 +85,14 @@ class Recipe:
     def name(self) -> str:
         """Component and version, as in `CniImage.recipe`."""
         return f"{self.component}/{self.version}"
+
+    def image(self, program: str = "") -> ImageRecipe:
+        """The image with that program, or the only one; UsageError where there is none."""
+        found = [image for image in self.images if not program or program in image.files]
+        if len(found) != 1:
+            wanted = program or "any program"
+            raise UsageError(f"{self.name} makes {len(found)} images with {wanted}, not one")
+        return found[0]
 
     @property
     def folder(self) -> Path:

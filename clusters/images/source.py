@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from clusters.images import agent, assemble, debian, golang, local, programs, store
-from clusters.images.recipes import ImageRecipe, Recipe, digest, load, tree
+from clusters.images.recipes import SCRATCH, USERLAND, ImageRecipe, Recipe, digest, load, tree
 from clusters.images.steps import Artifact, Lane
 
 NODE_COMPONENTS = ("containerd", "runc", "cri-tools", "cni-plugins")
@@ -28,7 +28,7 @@ def layer(name: str, base: Artifact) -> Artifact:
 
 def agent_tools(base: Artifact) -> Artifact:
     """What the agent's image is before the prober's code comes in."""
-    return layer("agent-tools", layer("userland", base))
+    return layer("agent-tools", layer(USERLAND, base))
 
 
 def docker_host(base: Artifact) -> Artifact:
@@ -88,17 +88,25 @@ def c_programs(recipe: Recipe) -> Artifact:
 def component(recipe: Recipe, image: ImageRecipe) -> Artifact:
     """An image made of a recipe's programs."""
     program = next(iter(image.files))
-    base = layer("userland", debian_base()) if image.base == "userland" else None
-    under = base.name if base else "scratch"
+    base = _base(image)
+    under = base.name if base else SCRATCH
     tag = f"netproof/{recipe.component}-{program}:{digest([under, recipe.hash, image.model_dump_json()])}"
     made_of = c_programs(recipe) if program in recipe.c else go_programs(recipe)
     return _image(
         f"image of {program} {recipe.version}",
         tag,
-        lambda: assemble.component(recipe, image, under, tag),
+        lambda: assemble.component(golang.find(), recipe, image, under, tag),
         made_of,
         *([base] if base else []),
     )
+
+
+def _base(image: ImageRecipe) -> Artifact | None:
+    """What lies under an image; None for nothing."""
+    if image.base == SCRATCH:
+        return None
+    userland = layer(USERLAND, debian_base())
+    return userland if image.base == USERLAND else layer(image.base, userland)
 
 
 def bare_node(kubernetes: Recipe) -> Artifact:

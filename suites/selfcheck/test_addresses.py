@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from clusters.nodes import Node, Role
 from fixtures.world.addresses import IPNetwork, Located, astray, misplaced, shared
 
 POOL: list[IPNetwork] = [IPv4Network("10.244.0.0/16"), IPv6Network("fd00:10:244::/56")]
-WORKER = Node("worker", Role.WORKER, (), (IPv4Network("10.244.1.0/24"), IPv6Network("fd00:10:244:1::/64")))
+OF_WORKER: list[IPNetwork] = [IPv4Network("10.244.1.0/24"), IPv6Network("fd00:10:244:1::/64")]
+SUBNETS = {"worker": OF_WORKER}
 
 
 def pod(name: str, address: str) -> Located:
@@ -22,12 +22,12 @@ def test_shared_addresses() -> None:
 
 
 def test_pods_astray() -> None:
-    assert astray([pod("a", "10.244.1.2"), pod("b", "fd00:10:244:1::2")], [WORKER]) == []
-    assert astray([pod("c", "10.88.0.2")], [WORKER]) == ["c 10.88.0.2 on worker"]
+    assert astray([pod("a", "10.244.1.2"), pod("b", "fd00:10:244:1::2")], SUBNETS) == []
+    assert astray([pod("c", "10.88.0.2")], SUBNETS) == ["c 10.88.0.2 on worker"]
 
 
 def test_misplaced_subnets() -> None:
-    assert misplaced(WORKER.pod_cidrs, POOL) == []
+    assert misplaced(OF_WORKER, POOL) == []
     assert misplaced([IPv4Network("10.224.0.0/24")], POOL) == ["10.224.0.0/24"]
     assert misplaced([IPv4Network("10.0.0.0/8")], POOL) == ["10.0.0.0/8"]
     twice: list[IPNetwork] = [IPv4Network("10.244.1.0/24"), IPv4Network("10.244.1.128/25")]

@@ -11,7 +11,7 @@ from clusters.model import UsageError
 
 def test_an_unknown_profile_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "flanel"]) == 2
-    assert "unknown profile 'flanel'; known are: flannel-host-gw" in capsys.readouterr().err
+    assert "unknown profile 'flanel'; known are: calico-bgp" in capsys.readouterr().err
 
 
 def test_an_unknown_release_of_the_cni_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,11 @@ OBJECTS: list[dict[str, Any]] = [
     {
         "kind": "DaemonSet",
         "metadata": {"name": "kube-flannel-ds"},
-        "spec": {"template": {"spec": {"containers": [{"securityContext": {"privileged": False}}]}}},
+        "spec": {
+            "template": {
+                "spec": {"containers": [{"name": "kube-flannel", "securityContext": {"privileged": False}}]}
+            }
+        },
     },
 ]
 

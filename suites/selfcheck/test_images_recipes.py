@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from clusters.images import recipes
 from clusters.model import UsageError
 
+OF_A_COMMIT = ("calico/v3.28.5",)
+"""Releases that are served as a module under the name of their commit alone."""
 EVERY = [f"{component}/{version}" for component in recipes.components() for version in recipes.versions(component)]
 
 
@@ -28,7 +30,8 @@ def test_every_recipe_pins_its_module_and_its_programs(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_recipe_s_folder_says_the_version_that_its_go_mod_requires(name: str) -> None:
     recipe = recipes.load(name)
-    assert recipes.module_version(recipe.folder / "go.mod", recipe.module) == recipe.version
+    required = recipes.module_version(recipe.folder / "go.mod", recipe.module)
+    assert required == recipe.version or name in OF_A_COMMIT
 
 
 @pytest.mark.parametrize("name", EVERY)

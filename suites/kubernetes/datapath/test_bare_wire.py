@@ -19,9 +19,11 @@ from fixtures.faults.fault import fault
 from fixtures.faults.levers import added
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
+from fixtures.probes.attachment import attached, bare
 from fixtures.probes.capture import Capture, rendered
+from fixtures.probes.journey import in_words, taken
 from fixtures.probes.kernel import look_at
-from fixtures.probes.plan import address_of, between
+from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
@@ -32,7 +34,10 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
 
 @fault(
-    reddens={"kubernetes/datapath/bare_wire/straight_to_the_node": "go to the card of their pod's node"},
+    reddens={
+        "kubernetes/datapath/bare_wire/straight_to_the_node": "go to the card of their pod's node",
+        "kubernetes/datapath/bare_wire/way_of_a_packet": "the packet went that way",
+    },
     spares=("kubernetes/pods/pods_on_other_nodes/every_direction", "kubernetes/services/clusterip_from_pods/*"),
     absent=(Feature.ENCAPSULATION,),
 )
@@ -45,9 +50,26 @@ def by_a_third_node(site: Site) -> Iterator[None]:
         yield
 
 
-@pytest.mark.claim("FLN-4")
-@pytest.mark.requires("flannel-leases")
-@pytest.mark.requires_absent("encapsulation")
+pytestmark = [pytest.mark.claim("FLN-4", "CAL-1"), pytest.mark.requires_absent("encapsulation")]
+
+
+def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
+    """One packet and its answer pass veth (bridge) and card of both nodes, and no other link."""
+    client, remote = world["client"], world["remote"]
+    hosts = [world.host_of("client"), world.host_of("remote")]
+    near, far = (attached(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
+    (cell,) = every([client], [at(remote)], [udp(PORT)])
+
+    with capture.on([client, *hosts, remote], [cell]) as taps:
+        seen = prober.sweep([cell])
+
+    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, remote))
+    proof.concludes(judge(without_nat([cell], world), seen))
+    proof.shows(rendered(taps.hops(cell)))
+    proof.fact("the packet went that way", there == bare(near, far), in_words(there))
+    proof.fact("so did the answer", back == bare(far, near), in_words(back))
+
+
 def test_straight_to_the_node(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """Between nodes packets are bare, and each goes to the card of its pod's own node: TCP, UDP, ICMP, HTTP."""
     pods = [world[name] for name in ("client", "remote", "third")]

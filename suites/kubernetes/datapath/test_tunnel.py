@@ -3,7 +3,7 @@
     client 10.244.1.x                                                         remote 10.244.2.y
       │ eth0                                                                    │ eth0
       │ vethA                                                                   │ vethB
-    bridge 10.244.1.1                                                         bridge 10.244.2.1
+    bridge 10.244.1.1, or none                                                bridge 10.244.2.1, or none
       │ route: 10.244.2.0/24 via 10.244.2.0                                     │
     tunnel 10.244.1.0                                                         tunnel 10.244.2.0
       │ 10.244.2.0 is at MAC₂, MAC₂ is behind 172.18.0.4                        │
@@ -38,7 +38,7 @@ from fixtures.probes.ways import get, ping, tcp, udp
 from fixtures.verdicts.judge import judge
 from fixtures.world.world import PORT, World
 
-pytestmark = [pytest.mark.claim("FLN-2"), pytest.mark.requires("vxlan", "bridge")]
+pytestmark = [pytest.mark.claim("FLN-2", "CAL-2", "CNL-1"), pytest.mark.requires("vxlan")]
 
 WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
@@ -56,7 +56,7 @@ def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) ->
 
 
 def test_way_of_a_packet(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
-    """One packet and its answer pass veth, bridge, tunnel and card of both nodes, and no other link."""
+    """One packet and its answer pass veth (bridge), tunnel and card of both nodes, and no other link."""
     client, remote, tunnel = world["client"], world["remote"], cluster.datapath.tunnel
     hosts = [world.host_of("client"), world.host_of("remote")]
     near, far = (attached(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))

@@ -13,9 +13,12 @@ new one shows it. So a new one is made on every node.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from clusters.cluster import Cluster
+from fixtures.cni.subnets import subnets
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look_at
 from fixtures.probes.plan import at, every
@@ -43,22 +46,22 @@ def test_unique(world: World, proof: Proof) -> None:
 
 
 @pytest.mark.claim("POD-6")
-@pytest.mark.requires("subnet-per-node")
 def test_of_their_node(world: World, cluster: Cluster, proof: Proof) -> None:
-    """Each node has a subnet of the pool, all different, and its pods are in it."""
-    without = [node.name for node in cluster.nodes if not node.pod_cidrs]
-    wrong = misplaced([it for node in cluster.nodes for it in node.pod_cidrs], cluster.profile.pod_subnet)
+    """Each node has subnets of the pool (its podCIDR, or blocks), all different, and its pods are in them."""
+    of_nodes = subnets(cluster)
+    without = [name for name, them in of_nodes.items() if not them]
+    wrong = misplaced(list(chain(*of_nodes.values())), cluster.profile.pod_subnet)
 
-    strays = astray(located(world.api), cluster.nodes)
+    strays = astray(located(world.api), of_nodes)
 
-    subnets = ", ".join(f"{node.name} {', '.join(map(str, node.pod_cidrs))}" for node in cluster.nodes)
-    proof.fact("every node has a subnet", not without, without or subnets)
-    proof.fact("they are of the pool, and no two overlap", not wrong, wrong or subnets)
+    told = ", ".join(f"{name} {', '.join(map(str, them))}" for name, them in of_nodes.items())
+    proof.fact("every node has a subnet", not without, without or told)
+    proof.fact("they are of the pool, and no two overlap", not wrong, wrong or told)
     proof.fact("every pod is in its node's subnet", not strays, strays or "none is astray")
 
 
 @pytest.mark.claim("POD-6")
-@pytest.mark.requires("subnet-per-node", "bridge")
+@pytest.mark.requires("bridge")
 def test_bridge_is_the_gateway(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The bridge of each node has the first address of its node's subnet, and no other."""
     kernels = look_at(prober.conversations, world.nodes)

@@ -1,0 +1,142 @@
+"""Calico: an address for each pod, routes to blocks of them by BGP or a tunnel, and NetworkPolicy.
+
+Upstream's own calico.yaml and calico-vxlan.yaml, with the changes below and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from clusters import manifests
+from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
+from clusters.features import Feature
+from clusters.manifests import Change, Objects, with_environment
+from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.upstream import Document
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release: the digest of each manifest of it, by the manifest's name."""
+
+    manifests: Mapping[str, str]
+
+
+_RELEASES = MappingProxyType(
+    {
+        "v3.28.5": Release(
+            MappingProxyType(
+                {
+                    "calico": "206678e7adb2e931bb97385300c408490635616f371941d68468207d6e0f9713",
+                    "calico-vxlan": "034b15449b896732fd65e30ec109fb469fa97b78d0d8b6986dac478f7a960629",
+                    "canal": "f9061c2a1d969e076ad1284195cae930ced87bb5bf7bd74960755d9aa15416ef",
+                }
+            )
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Encapsulation:
+    """How packets get to another node: a manifest, the pool's modes in it, and what it means for the checks."""
+
+    manifest: str
+    ipip: str
+    vxlan: str
+    features: frozenset[Feature]
+    tunnel: Tunnel = NO_TUNNEL
+
+
+_VXLAN = Tunnel(Carrier.VXLAN, "vxlan.calico", port=4789, vni=4096, overhead=MappingProxyType({4: 50, 6: 70}))
+_IPIP = Tunnel(Carrier.IPIP, "tunl0", overhead=MappingProxyType({4: 20}))
+
+_ENCAPSULATIONS = MappingProxyType(
+    {
+        "none": Encapsulation("calico", "Never", "Never", frozenset({Feature.BGP})),
+        "vxlan": Encapsulation(
+            "calico-vxlan", "Never", "Always", frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), _VXLAN
+        ),
+        "ipip": Encapsulation("calico", "Always", "Never", frozenset({Feature.BGP, Feature.ENCAPSULATION}), _IPIP),
+    }
+)
+
+POD_LINKS = RoutedVeth("cali")
+CHAINS = ("cali-",)
+
+
+class Calico:
+    """The CNI object of this file; clusters.model.Cni says what each member is for."""
+
+    name = "calico"
+    claims = ("CAL",)
+    versions = tuple(_RELEASES)
+    options = MappingProxyType({"encapsulation": tuple(_ENCAPSULATIONS)})
+
+    def features(self, profile: Profile) -> frozenset[Feature]:
+        own = {Feature.NETWORK_POLICY, Feature.HOST_PORT, Feature.ROUTED_PODS, Feature.IP_POOLS}
+        return frozenset(own) | self._encapsulation(profile).features
+
+    def datapath(self, profile: Profile) -> Datapath:
+        return Datapath(
+            attachment=POD_LINKS,
+            tunnel=self._encapsulation(profile).tunnel,
+            addresses=Addresses.IPAM_BLOCK,
+            daemon="calico-node",
+            plugin="calico",
+            files=("/var/lib/calico/nodename", "/etc/cni/net.d/10-calico.conflist"),
+            chains=CHAINS,
+        )
+
+    def images(self, version: str) -> tuple[CniImage, ...]:
+        release = chosen_version(self, version)
+        programs = {"node": "calico-node", "cni": "calico", "kube-controllers": "kube-controllers"}
+        return tuple(
+            CniImage(reference(image, release), f"calico/{release}", program)
+            for image, program in programs.items()
+        )
+
+    def manifests(self, profile: Profile, version: str) -> Objects:
+        release = chosen_version(self, version)
+        chosen = self._encapsulation(profile)
+        objects = upstream(chosen.manifest, release, {image.reference for image in self.images(release)})
+        return manifests.changed(objects, pool_of(profile), encapsulated(chosen))
+
+    def _encapsulation(self, profile: Profile) -> Encapsulation:
+        if any(subnet.version == 6 for subnet in profile.pod_subnet):
+            raise UsageError(f"profile {profile.name}: calico is set up here with IPv4 alone")
+        return _ENCAPSULATIONS[chosen_options(self, profile)["encapsulation"]]
+
+
+CNI = Calico()
+
+
+def reference(image: str, release: str) -> str:
+    """One of Calico's images as its manifests name it."""
+    return f"docker.io/calico/{image}:{release}"
+
+
+def upstream(manifest: str, release: str, images: set[str]) -> Objects:
+    """The objects of one of Calico's manifests as that release ships it, whose containers run these images."""
+    document = Document(
+        repository="projectcalico/calico",
+        version=release,
+        path=f"manifests/{manifest}.yaml",
+        sha256=_RELEASES[release].manifests[manifest],
+        recipe=f"calico/{release}",
+    )
+    return manifests.upstream(document, images)
+
+
+def pool_of(profile: Profile) -> Change:
+    """The pool is the profile's pod subnet; the manifest leaves it to a guess, and then to 192.168.0.0/16."""
+    (subnet,) = profile.pod_subnet
+    return with_environment("calico-node", "calico-node", {"CALICO_IPV4POOL_CIDR": str(subnet)})
+
+
+def encapsulated(chosen: Encapsulation) -> Change:
+    """The pool's encapsulation is the profile's; the manifests have IPIP or VXLAN built in."""
+    modes = {"CALICO_IPV4POOL_IPIP": chosen.ipip, "CALICO_IPV4POOL_VXLAN": chosen.vxlan}
+    return with_environment("calico-node", "calico-node", modes)

@@ -1,0 +1,68 @@
+"""Canal: flannel carries packets between nodes, Calico hangs pods on their nodes and enforces NetworkPolicy.
+
+Calico's own canal.yaml, with the changes below and no other.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from clusters import manifests
+from clusters.cni import calico, flannel
+from clusters.datapath import Datapath
+from clusters.features import Feature
+from clusters.manifests import Objects, with_images
+from clusters.model import CniImage, Profile, UsageError, chosen_version
+
+_FLANNEL = "docker.io/flannel/flannel:v0.24.3"
+"""The flannel that canal.yaml of Calico v3.28.5 names, of which no module is served any more."""
+
+
+class Canal:
+    """The CNI object of this file; clusters.model.Cni says what each member is for."""
+
+    name = "canal"
+    claims = ("CNL", "FLN")
+    versions = calico.CNI.versions
+    options: MappingProxyType[str, tuple[str, ...]] = MappingProxyType({})
+
+    def features(self, profile: Profile) -> frozenset[Feature]:
+        if any(subnet.version == 6 for subnet in profile.pod_subnet):
+            raise UsageError(f"profile {profile.name}: canal is set up here with IPv4 alone")
+        return frozenset(
+            {
+                Feature.NETWORK_POLICY,
+                Feature.HOST_PORT,
+                Feature.ROUTED_PODS,
+                Feature.FLANNEL_LEASES,
+                Feature.ENCAPSULATION,
+                Feature.VXLAN,
+            }
+        )
+
+    def datapath(self, profile: Profile) -> Datapath:  # noqa: ARG002  there is one way
+        return Datapath(
+            attachment=calico.POD_LINKS,
+            tunnel=flannel.VXLAN,
+            daemon="flanneld",
+            plugin="calico",
+            files=("/run/flannel/subnet.env", "/etc/cni/net.d/10-canal.conflist"),
+            chains=(*flannel.CHAINS, *calico.CHAINS),
+        )
+
+    def images(self, version: str) -> tuple[CniImage, ...]:
+        return (*calico.CNI.images(version), flannel.CNI.images(flannel.CNI.versions[0])[0])
+
+    def manifests(self, profile: Profile, version: str) -> Objects:
+        release = chosen_version(self, version)
+        own = calico.CNI.images(release)
+        ours = flannel.CNI.images(flannel.CNI.versions[0])[0].reference
+        objects = calico.upstream("canal", release, {*(image.reference for image in own), _FLANNEL})
+        return manifests.changed(
+            objects,
+            with_images({_FLANNEL: ours}),
+            lambda them: flannel.in_pod_subnet(them, profile, "canal-config"),
+        )
+
+
+CNI = Canal()
