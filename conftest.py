@@ -13,5 +13,6 @@ pytest_plugins = [
     "fixtures.plugins.cluster",
     "fixtures.plugins.world",
     "fixtures.plugins.services",
+    "fixtures.plugins.populace",
     "fixtures.plugins.fault_matrix",
 ]

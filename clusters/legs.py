@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 FEW = "few-faults-"
 """Before a profile's name: its checks under one fault of each kind."""
 SUITES = {
-    "": ("suites/kubernetes",),
-    "faults-": ("suites/kubernetes", "--faults"),
+    "": ("suites/kubernetes", "suites/policy"),
+    "faults-": ("suites/kubernetes", "suites/policy", "--faults"),
     FEW: ("suites/kubernetes", "--faults=few"),
     "performance-": ("suites/performance",),
 }

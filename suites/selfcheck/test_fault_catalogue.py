@@ -20,7 +20,7 @@ from fixtures.plugins.checks import check_id
 from fixtures.verdicts.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
-KUBERNETES = ROOT / "suites" / "kubernetes"
+ON_A_CLUSTER = (ROOT / "suites" / "kubernetes", ROOT / "suites" / "policy")
 WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 
 BEYOND_FAULTS = {
@@ -53,9 +53,9 @@ def declared(path: Path) -> tuple[Fault, ...]:
     return faults_of(import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)))
 
 
-OF_THE_CLUSTER = [check for path in modules(KUBERNETES) for check in checks(path)]
+OF_THE_CLUSTER = [check for folder in ON_A_CLUSTER for path in modules(folder) for check in checks(path)]
 OF_LABS = [(check, path) for folder in WITH_LABS for path in modules(folder) for check in checks(path)]
-OF_CLUSTER_CHECKS = [fault for path in modules(KUBERNETES) for fault in declared(path)]
+OF_CLUSTER_CHECKS = [fault for folder in ON_A_CLUSTER for path in modules(folder) for fault in declared(path)]
 DECLARED = [(fault, path) for folder in WITH_LABS for path in modules(folder) for fault in declared(path)]
 
 
