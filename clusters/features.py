@@ -28,6 +28,10 @@ class Feature(StrEnum):
     """Pods may bind a port of their node."""
     KUBE_PROXY_IPTABLES = "kube-proxy-iptables"
     """Services are carried by kube-proxy's iptables rules."""
+    KUBE_PROXY_NFTABLES = "kube-proxy-nftables"
+    """Services are carried by the maps of kube-proxy's own nftables table."""
+    KUBE_PROXY_IPVS = "kube-proxy-ipvs"
+    """Services are carried by virtual servers in the kernel."""
     UDP_FORGOTTEN_AT_ZERO = "udp-forgotten-at-zero"
     """kube-proxy wipes what is remembered of UDP clients also when a Service loses its last endpoint. Releases of
     Kubernetes from 1.32 to the summer of 2026 do not (kubernetes/kubernetes#139628)."""

@@ -46,7 +46,7 @@ Subnets = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_subn
 
 
 class Profile(BaseModel):
-    """One way to set up a cluster: one file in `profiles/`, named as its file is."""
+    """One way to set up a cluster: CNI and its mode, kube-proxy's mode, families. One file in `profiles/`."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -133,8 +133,8 @@ def chosen_options(cni: Cni, profile: Profile) -> dict[str, str]:
 
 
 def features(cni: Cni, profile: Profile) -> frozenset[Feature]:
-    """What a cluster of this profile supports: what its CNI does, and what the profile adds."""
-    return profile.features | cni.features(profile)
+    """What a cluster of this profile supports: what its CNI does, its kube-proxy, and what the profile adds."""
+    return profile.features | {Feature(f"kube-proxy-{profile.kube_proxy}")} | cni.features(profile)
 
 
 def profile_names() -> list[str]:
@@ -143,14 +143,32 @@ def profile_names() -> list[str]:
 
 
 def load_profile(name: str) -> Profile:
-    """Read one profile; UsageError for an unknown one or a mistake in its file."""
+    """Read one profile; UsageError for an unknown one or a mistake in its file.
+
+    A file that says `like = "another"` has what is in that other one's file, but for what it says itself.
+    """
+    content = _content(name)
+    if "like" in content:
+        other = _content(content.pop("like"))
+        if "like" in other:
+            raise UsageError(
+                f"{name}.toml: a profile is like one that is written out, and {other['like']!r} is not"
+            )
+        content = {**other, **content, "options": other.get("options", {}) | content.get("options", {})}
+    try:
+        return Profile(name=name, **content)
+    except ValidationError as error:
+        raise UsageError(f"{name}.toml: {error}") from error
+
+
+def _content(name: str) -> dict[str, Any]:
+    """What is in the profile's file."""
     if name not in profile_names():
         raise UsageError(f"unknown profile {name!r}; known are: {', '.join(profile_names())}")
-    path = PROFILES / f"{name}.toml"
     try:
-        return Profile(name=name, **tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise UsageError(f"{path.name}: {error}") from error
+        return tomllib.loads((PROFILES / f"{name}.toml").read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name}.toml: {error}") from error
 
 
 def cni_names() -> list[str]:

@@ -41,6 +41,18 @@ IPTABLES = IptablesRules()
 
 
 @dataclass(frozen=True)
+class NftablesMaps:
+    """kube-proxy's own table of nftables: the maps that packets to a Service's address or node port look into."""
+
+    table: str = "kube-proxy"
+    by_address: str = "service-ips"
+    by_node_port: str = "service-nodeports"
+
+
+NFTABLES = NftablesMaps()
+
+
+@dataclass(frozen=True)
 class ServiceProxy:
     """One mode: the nftables table that it keeps for itself ("" for none)."""
 
@@ -50,6 +62,6 @@ class ServiceProxy:
 
 PROXIES = {
     KubeProxy.IPTABLES: ServiceProxy(KubeProxy.IPTABLES),
-    KubeProxy.NFTABLES: ServiceProxy(KubeProxy.NFTABLES, table="kube-proxy"),
+    KubeProxy.NFTABLES: ServiceProxy(KubeProxy.NFTABLES, table=NFTABLES.table),
     KubeProxy.IPVS: ServiceProxy(KubeProxy.IPVS),
 }

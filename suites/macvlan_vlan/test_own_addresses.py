@@ -123,7 +123,7 @@ def source_turned_at_the_peer(flat: Flat) -> Iterator[None]:
 
 @fault(
     site="flat",
-    reddens={"macvlan_vlan/own_addresses/past_the_hosts_nat": "bridged it translates"},
+    reddens={"macvlan_vlan/own_addresses/past_the_hosts_nat": "bridged → peer"},
     spares=("macvlan_vlan/own_addresses/reached_directly",),
 )
 def host_without_masquerade(flat: Flat) -> Iterator[None]:
