@@ -16,6 +16,8 @@ class Feature(StrEnum):
     """Each pod hangs on a veth pair of its own, and its node has a route to it; there is no bridge."""
     ENCAPSULATION = "encapsulation"
     """Packets between nodes are wrapped."""
+    PROGRAM_TUNNEL = "program-tunnel"
+    """A program wraps them, which takes them from a TUN device."""
     VXLAN = "vxlan"
     """They are wrapped in VXLAN by the kernel."""
     IP_POOLS = "ip-pools"

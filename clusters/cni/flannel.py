@@ -83,7 +83,11 @@ _BACKENDS = MappingProxyType(
         "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), VXLAN),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
         "udp": Backend(
-            {"Type": "udp"}, frozenset({Feature.ENCAPSULATION}), _UDP, opens_tun=True, carries_ipv6=False
+            {"Type": "udp"},
+            frozenset({Feature.ENCAPSULATION, Feature.PROGRAM_TUNNEL}),
+            _UDP,
+            opens_tun=True,
+            carries_ipv6=False,
         ),
     }
 )

@@ -103,7 +103,7 @@ def _container(host: DockerHost, vlan: int, subnet: IPv4Network, address: str) -
     site="wired",
     reddens={
         "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else": "red10 → blue20",
-        "macvlan_vlan/vlans_on_a_trunk/not_even_arp": "it is heard in VLAN 10 alone",
+        "macvlan_vlan/vlans_on_a_trunk/not_even_arp": "red10 knows no hardware address of blue20",
         "macvlan_vlan/vlans_on_a_trunk/access_port": "alone hears who asks for",
     },
     spares=("macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",),
@@ -116,12 +116,11 @@ def leaking_switch(wired: Wired) -> Iterator[None]:
 
 @fault(
     site="wired",
-    reddens=(
-        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
-        "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",
-    ),
+    reddens={
+        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else": "blue10",
+        "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag": "every frame on a trunk has tag 10 alone",
+    },
     spares=("macvlan_vlan/vlans_on_a_trunk/access_port",),
-    says="blue10",
 )
 def native_vlan_mismatch(wired: Wired) -> Iterator[None]:
     """The switch's trunk port to blue has VLAN 10 as its native VLAN, untagged, and blue expects a tag."""
@@ -131,12 +130,11 @@ def native_vlan_mismatch(wired: Wired) -> Iterator[None]:
 
 @fault(
     site="wired",
-    reddens=(
-        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else",
-        "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag",
-    ),
+    reddens={
+        "macvlan_vlan/vlans_on_a_trunk/joins_what_is_in_it_and_nothing_else": "blue10",
+        "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag": "every frame on a trunk has tag 10 alone",
+    },
     spares=("macvlan_vlan/vlans_on_a_trunk/not_even_arp", "macvlan_vlan/vlans_on_a_trunk/access_port"),
-    says="blue10",
 )
 def vlan_not_on_the_trunk(wired: Wired) -> Iterator[None]:
     """The switch's trunk port to blue does not carry VLAN 10."""

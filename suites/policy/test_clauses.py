@@ -81,14 +81,18 @@ def test_open_without(populace: Populace, prober: Prober, proof: Proof) -> None:
 @pytest.mark.requires("network-policy")
 @pytest.mark.parametrize("clause", CLAUSES, ids=lambda clause: clause.name)
 def test_holds(populace: Populace, prober: Prober, proof: Proof, clause: Clause) -> None:
-    """What the clause allows is reached and what it does not is blocked, on one node and between two."""
+    """What the clause allows is reached and what it does not is blocked, on one node and between two.
+
+    All is open again before it: the clause of another check is gone by then.
+    """
     cells = between(populace.values(), WAYS)
-    before = prober.sweep(cells)
+    before = must_become(prober, all_of(cells, reached()))
 
     with populace.applied(clause.policies) as policies:
-        settled = must_become(prober, by_policy(policies, cells, populace.party), witnesses=[before])
+        promised = by_policy(policies, cells, populace.party)
+        settled = must_become(prober, promised, witnesses=[before.judgement.sweep])
 
-    proof.concludes(settled.judgement)
+    proof.concludes(before.judgement, settled.judgement)
     proof.measured("until it holds", settled.took, "s")
 
 

@@ -88,9 +88,13 @@ def test_what_no_change_names_stays_as_it_was() -> None:
 
 
 def test_features_follow_backend_and_families() -> None:
-    wrapping = {Feature.VXLAN, Feature.ENCAPSULATION}
+    wrapping = {Feature.VXLAN, Feature.ENCAPSULATION, Feature.PROGRAM_TUNNEL}
     found = {backend: CNI.features(profile(backend=backend)) & wrapping for backend in CNI.options["backend"]}
-    assert found == {"vxlan": wrapping, "host-gw": set(), "udp": {Feature.ENCAPSULATION}}
+    assert found == {
+        "vxlan": {Feature.VXLAN, Feature.ENCAPSULATION},
+        "host-gw": set(),
+        "udp": {Feature.ENCAPSULATION, Feature.PROGRAM_TUNNEL},
+    }
     assert Feature.IPV6 in CNI.features(profile("198.18.0.0/16,2001:db8::/56"))
     assert Feature.IPV6 not in CNI.features(profile())
     assert Feature.NETWORK_POLICY not in CNI.features(profile())
