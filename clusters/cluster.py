@@ -12,6 +12,7 @@ from pathlib import Path
 from clusters import drain, kind, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
+from clusters.capabilities import PROBES, Capability
 from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
@@ -19,8 +20,19 @@ from clusters.host import facts
 from clusters.images.provide import NodeImage, Source, ensure, tool
 from clusters.kind_config import Needs, render
 from clusters.labels import FAKE_NODE_LABEL, RunId, is_over
-from clusters.model import Cni, HostCannot, Profile, UsageError, chosen_version, features, load_cni, load_profile
+from clusters.model import (
+    Cni,
+    HostCannot,
+    Profile,
+    UsageError,
+    chosen_version,
+    features,
+    load_cni,
+    load_profile,
+    needs,
+)
 from clusters.nodes import Node, nodes
+from clusters.probing import probe
 from clusters.progress import Progress
 from clusters.records import Record, takes_over
 from clusters.settling import coredns_ready, daemons_running, nodes_ready
@@ -92,6 +104,7 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
     It belongs to this run from now on. When it does not come up, or when interrupted, its logs are collected and
     nothing is left of it. Raises ClusterFailed, and UsageError when the name is taken.
     """
+    require(wanted.profile, needs(wanted.cni, wanted.profile))
     watch = Stopwatch(timing)
     record = Record(
         name=wanted.name,
@@ -130,6 +143,15 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
             f"{wanted.name} did not come up: {error}\nThe logs of its nodes are in {logs}"
         ) from error
     return _cluster(wanted, image, record, api, adopted=False)
+
+
+def require(profile: Profile, needed: frozenset[Capability]) -> None:
+    """HostCannot for what the engine's kernel is known to lack, before anything is built."""
+    found = probe()
+    lacking = sorted(it for it in needed if found[it].able is False)
+    if lacking:
+        words = ", ".join(f"{it} (kernel module {PROBES[it].module}): {found[it].detail}" for it in lacking)
+        raise HostCannot(f"profile {profile.name} needs what this kernel lacks: {words}")
 
 
 def take_down(name: str) -> None:

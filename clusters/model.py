@@ -15,6 +15,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from clusters import cni
+from clusters.capabilities import Capability
 from clusters.datapath import Datapath
 from clusters.features import Feature
 
@@ -101,6 +102,9 @@ class Cni(Protocol):
     def features(self, profile: Profile) -> frozenset[Feature]:
         """What this CNI supports when set up as the profile says."""
 
+    def needs(self, profile: Profile) -> frozenset[Capability]:
+        """What the nodes' kernel must be able to do for this CNI, set up as the profile says."""
+
     def datapath(self, profile: Profile) -> Datapath:
         """How pods hang on their nodes when set up as the profile says, and how packets travel between nodes."""
 
@@ -174,6 +178,18 @@ def _content(name: str) -> dict[str, Any]:
 def cni_names() -> list[str]:
     """The known CNIs: every file of `cni/`."""
     return sorted(module.name for module in iter_modules(cni.__path__))
+
+
+_PROXY_NEEDS = {
+    KubeProxy.IPTABLES: frozenset({Capability.CONNTRACK}),
+    KubeProxy.NFTABLES: frozenset({Capability.NFTABLES}),
+    KubeProxy.IPVS: frozenset({Capability.IPVS, Capability.DUMMY, Capability.IPSET}),
+}
+
+
+def needs(cni: Cni, profile: Profile) -> frozenset[Capability]:
+    """What the nodes' kernel must be able to do for a cluster of this profile."""
+    return cni.needs(profile) | _PROXY_NEEDS[profile.kube_proxy]
 
 
 def claims_of_others(cni: Cni) -> frozenset[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from clusters import manifests
+from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, with_environment
@@ -48,6 +49,7 @@ class Encapsulation:
     vxlan: str
     features: frozenset[Feature]
     tunnel: Tunnel = NO_TUNNEL
+    needs: frozenset[Capability] = frozenset()
 
 
 _VXLAN = Tunnel(Carrier.VXLAN, "vxlan.calico", port=4789, vni=4096, overhead=MappingProxyType({4: 50, 6: 70}))
@@ -57,9 +59,21 @@ _ENCAPSULATIONS = MappingProxyType(
     {
         "none": Encapsulation("calico", "Never", "Never", frozenset({Feature.BGP})),
         "vxlan": Encapsulation(
-            "calico-vxlan", "Never", "Always", frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), _VXLAN
+            "calico-vxlan",
+            "Never",
+            "Always",
+            frozenset({Feature.ENCAPSULATION, Feature.VXLAN}),
+            _VXLAN,
+            frozenset({Capability.VXLAN}),
         ),
-        "ipip": Encapsulation("calico", "Always", "Never", frozenset({Feature.BGP, Feature.ENCAPSULATION}), _IPIP),
+        "ipip": Encapsulation(
+            "calico",
+            "Always",
+            "Never",
+            frozenset({Feature.BGP, Feature.ENCAPSULATION}),
+            _IPIP,
+            frozenset({Capability.IPIP}),
+        ),
     }
 )
 
@@ -78,6 +92,9 @@ class Calico:
     def features(self, profile: Profile) -> frozenset[Feature]:
         own = {Feature.NETWORK_POLICY, Feature.HOST_PORT, Feature.ROUTED_PODS, Feature.IP_POOLS}
         return frozenset(own) | self._encapsulation(profile).features
+
+    def needs(self, profile: Profile) -> frozenset[Capability]:
+        return self._encapsulation(profile).needs | {Capability.IPSET}
 
     def datapath(self, profile: Profile) -> Datapath:
         return Datapath(
@@ -102,7 +119,7 @@ class Calico:
         release = chosen_version(self, version)
         chosen = self._encapsulation(profile)
         objects = upstream(chosen.manifest, release, {image.reference for image in self.images(release)})
-        return manifests.changed(objects, pool_of(profile), encapsulated(chosen))
+        return manifests.changed(objects, pool_of(profile), encapsulated(chosen), tells_nobody("calico-node"))
 
     def _encapsulation(self, profile: Profile) -> Encapsulation:
         if any(subnet.version == 6 for subnet in profile.pod_subnet):
@@ -134,6 +151,11 @@ def pool_of(profile: Profile) -> Change:
     """The pool is the profile's pod subnet; the manifest leaves it to a guess, and then to 192.168.0.0/16."""
     (subnet,) = profile.pod_subnet
     return with_environment("calico-node", "calico-node", {"CALICO_IPV4POOL_CIDR": str(subnet)})
+
+
+def tells_nobody(daemon: str) -> Change:
+    """Felix does not tell its makers of the cluster, as it does by default: nothing of a run leaves it."""
+    return with_environment(daemon, "calico-node", {"FELIX_USAGEREPORTINGENABLED": "false"})
 
 
 def encapsulated(chosen: Encapsulation) -> Change:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from clusters import manifests
+from clusters.capabilities import Capability
 from clusters.cni import calico, flannel
 from clusters.datapath import Datapath
 from clusters.features import Feature
@@ -40,6 +41,9 @@ class Canal:
             }
         )
 
+    def needs(self, profile: Profile) -> frozenset[Capability]:  # noqa: ARG002  there is one way
+        return frozenset({Capability.VXLAN, Capability.IPSET})
+
     def datapath(self, profile: Profile) -> Datapath:  # noqa: ARG002  there is one way
         return Datapath(
             attachment=calico.POD_LINKS,
@@ -62,6 +66,7 @@ class Canal:
             objects,
             with_images({_FLANNEL: ours}),
             lambda them: flannel.in_pod_subnet(them, profile, "canal-config"),
+            calico.tells_nobody("canal"),
         )
 
 

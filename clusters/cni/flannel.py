@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from clusters import manifests
+from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, container, find
@@ -65,12 +66,13 @@ class Backend:
     """How packets get to another node: its section of net-conf.json, and what it means for the checks.
 
     vxlan puts 14 bytes of the inner Ethernet header, 8 of VXLAN, 8 of UDP and 20 of IP (40 of IPv6) around a
-    packet, udp the last two alone.
+    packet, udp the last two alone, ipip the last one. wireguard leaves room for IPv6 whatever the nodes speak.
     """
 
     config: Mapping[str, object]
     features: frozenset[Feature]
     tunnel: Tunnel = NO_TUNNEL
+    needs: frozenset[Capability] = frozenset()
     opens_tun: bool = False
     carries_ipv6: bool = True
 
@@ -78,16 +80,38 @@ class Backend:
 VXLAN = Tunnel(Carrier.VXLAN, "flannel.1", port=8472, vni=1, overhead=MappingProxyType({4: 50, 6: 70}))
 _UDP = Tunnel(Carrier.UDP, "flannel0", port=8285, overhead=MappingProxyType({4: 28}))
 
+_IPIP = Tunnel(Carrier.IPIP, "flannel.ipip", overhead=MappingProxyType({4: 20}))
+_WIREGUARD = Tunnel(Carrier.WIREGUARD, "flannel-wg", port=51820, overhead=MappingProxyType({4: 80, 6: 80}))
+
 _BACKENDS = MappingProxyType(
     {
-        "vxlan": Backend({"Type": "vxlan"}, frozenset({Feature.ENCAPSULATION, Feature.VXLAN}), VXLAN),
+        "vxlan": Backend(
+            {"Type": "vxlan"},
+            frozenset({Feature.ENCAPSULATION, Feature.VXLAN}),
+            VXLAN,
+            frozenset({Capability.VXLAN}),
+        ),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
         "udp": Backend(
             {"Type": "udp"},
             frozenset({Feature.ENCAPSULATION, Feature.PROGRAM_TUNNEL}),
             _UDP,
+            frozenset({Capability.TUN}),
             opens_tun=True,
             carries_ipv6=False,
+        ),
+        "ipip": Backend(
+            {"Type": "ipip"},
+            frozenset({Feature.ENCAPSULATION}),
+            _IPIP,
+            frozenset({Capability.IPIP}),
+            carries_ipv6=False,
+        ),
+        "wireguard": Backend(
+            {"Type": "wireguard"},
+            frozenset({Feature.ENCAPSULATION}),
+            _WIREGUARD,
+            frozenset({Capability.WIREGUARD}),
         ),
     }
 )
@@ -110,6 +134,9 @@ class Flannel:
         if any(subnet.version == 6 for subnet in profile.pod_subnet):
             own.add(Feature.IPV6)
         return frozenset(own) | self._backend(profile).features
+
+    def needs(self, profile: Profile) -> frozenset[Capability]:
+        return self._backend(profile).needs | {Capability.BRIDGE_NETFILTER}
 
     def datapath(self, profile: Profile) -> Datapath:
         return Datapath(

@@ -86,7 +86,7 @@ def test_holds(populace: Populace, prober: Prober, proof: Proof, clause: Clause)
     All is open again before it: the clause of another check is gone by then.
     """
     cells = between(populace.values(), WAYS)
-    before = must_become(prober, all_of(cells, reached()))
+    before = must_become(prober, all_of(cells, reached()), in_a_row=1)
 
     with populace.applied(clause.policies) as policies:
         promised = by_policy(policies, cells, populace.party)
