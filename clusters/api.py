@@ -106,6 +106,12 @@ class Api:
             with _explained(f"create {_label(item)}"):
                 self._dynamic.create(resource, body=item, **where)
 
+    def replace(self, item: Object) -> None:
+        """Put an object in the place of the one of its name, whatever that was like."""
+        resource, where = self._address(Kind.of(item), _namespace(item))
+        with _explained(f"replace {_label(item)}"):
+            self._dynamic.replace(resource, body=item, **where)
+
     def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> None:
         """Merge `change` into an object (JSON merge patch: None removes a key)."""
         resource, where = self._address(kind, namespace)

@@ -75,6 +75,9 @@ class Datapath:
 
     `daemon` is the process on every node that keeps it up, `plugin` the binary in /opt/cni/bin that makes a pod's
     link, `files` are what it leaves on a node and needs to make pods, `chains` how its iptables chains begin.
+    `harmless` are patterns of lines in its logs that are no error of the network, each with the reason. Where
+    `follows_the_default_route` is set, a node has no route for its own subnet as a whole, and sends packets for a
+    pod that is gone to its default gateway.
     """
 
     attachment: Bridge | RoutedVeth
@@ -84,6 +87,8 @@ class Datapath:
     plugin: str = ""
     files: tuple[str, ...] = ()
     chains: tuple[str, ...] = ()
+    harmless: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    follows_the_default_route: bool = False
 
     @property
     def bridge(self) -> str:

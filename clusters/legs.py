@@ -20,6 +20,7 @@ SUITES = {
     "faults-": ("suites/kubernetes", "suites/policy", "--faults"),
     FEW: ("suites/kubernetes", "--faults=few"),
     "performance-": ("suites/performance",),
+    "disruption-": ("suites/disruption",),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
 WITHOUT_CLUSTER = {

@@ -5,6 +5,7 @@ Calico's own canal.yaml, with the changes below and no other.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import MappingProxyType
 
 from clusters import manifests
@@ -12,11 +13,22 @@ from clusters.capabilities import Capability
 from clusters.cni import calico, flannel
 from clusters.datapath import Datapath
 from clusters.features import Feature
-from clusters.manifests import Objects, with_images
+from clusters.manifests import Objects, find, with_images
 from clusters.model import CniImage, Profile, UsageError, chosen_version
 
+_UNDERLAY_MTU = 1500
+"""What the network that kind's nodes are on takes."""
 _FLANNEL = "docker.io/flannel/flannel:v0.24.3"
 """The flannel that canal.yaml of Calico v3.28.5 names, of which no module is served any more."""
+
+
+_HARMLESS = MappingProxyType(
+    {
+        r"fatal error: all goroutines are asleep - deadlock!": "the part of calico-node that gives tunnels their"
+        " addresses has none to give where flannel has the tunnel, and waits for ever; built without C, Go takes"
+        " that for a deadlock, and it is begun anew"
+    }
+)
 
 
 class Canal:
@@ -50,8 +62,10 @@ class Canal:
             tunnel=flannel.VXLAN,
             daemon="flanneld",
             plugin="calico",
-            files=("/run/flannel/subnet.env", "/etc/cni/net.d/10-canal.conflist"),
+            files=("/etc/cni/net.d/10-canal.conflist",),
             chains=(*flannel.CHAINS, *calico.CHAINS),
+            harmless=_HARMLESS,
+            follows_the_default_route=True,
         )
 
     def images(self, version: str) -> tuple[CniImage, ...]:
@@ -67,7 +81,20 @@ class Canal:
             with_images({_FLANNEL: ours}),
             lambda them: flannel.in_pod_subnet(them, profile, "canal-config"),
             calico.tells_nobody("canal"),
+            lambda them: in_the_tunnel(them, profile),
         )
 
 
 CNI = Canal()
+
+
+def in_the_tunnel(objects: Objects, profile: Profile) -> Objects:
+    """Pods' links leave room for the tunnel's headers.
+
+    The manifest has 0, for Felix to find the MTU out; but Felix knows of its own tunnels alone, and gives pods the
+    nodes' full MTU. A full packet then does not fit (seen; Calico's documentation says to set it).
+    """
+    copy = deepcopy(objects)
+    mtu = _UNDERLAY_MTU - flannel.VXLAN.taken_off(max(it.version for it in profile.pod_subnet))
+    find(copy, "ConfigMap", "canal-config")["data"]["veth_mtu"] = str(mtu)
+    return copy

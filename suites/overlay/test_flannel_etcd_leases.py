@@ -18,6 +18,7 @@ from ipaddress import IPv4Interface
 
 import pytest
 
+from clusters.datapath import Bridge
 from fixtures.cni.flannel.convergence import until_settled
 from fixtures.cni.flannel.hosts import BRIDGE, CARD, POOL, PREFIX, FlannelHosts, Images, plugged, stand
 from fixtures.cni.flannel.tunnel import differences
@@ -68,7 +69,7 @@ def unknown(leased: FlannelHosts, *, but: str = "") -> list[str]:
         line
         for name, state in kernels.items()
         if name in leases
-        for line in differences(leases[name], leases.values(), state, POOL, BRIDGE)
+        for line in differences(leases[name], leases.values(), state, POOL, Bridge(BRIDGE))
     ]
 
 

@@ -38,19 +38,23 @@ WAYS = [way(number, timeout=0.5) for way in (tcp, udp) for number in NUMBERS]
     requires=(Feature.NETWORK_POLICY,),
 )
 def frozen_policy_agent(site: Site) -> Iterator[None]:
-    """The agent that enforces policies stands still on the far node."""
-    with frozen(site, site.far, "calico-node"):
+    """The agent that enforces policies stands still on the near node."""
+    with frozen(site, site.near, "calico-node"):
         yield
 
 
 @fault(
-    reddens={"policy/clauses/holds": "promised: blocked"},
+    reddens={
+        "policy/clauses/holds": "promised: blocked",
+        "policy/through_services/by_cluster_ip": "promised: blocked",
+        "policy/changes/*": "promised: blocked",
+    },
     spares=("policy/clauses/open_without",),
     requires=(Feature.NETWORK_POLICY,),
 )
 def everything_accepted(site: Site) -> Iterator[None]:
-    """A rule of somebody else's accepts all that the far node forwards, before any policy is asked."""
-    with iptables_rule(site, site.far, "filter", "FORWARD", "-j", "ACCEPT"):
+    """A rule of somebody else's accepts all that the near node forwards, before any policy is asked."""
+    with iptables_rule(site, site.near, "filter", "FORWARD", "-j", "ACCEPT"):
         yield
 
 

@@ -20,7 +20,7 @@ from fixtures.plugins.checks import check_id
 from fixtures.verdicts.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
-ON_A_CLUSTER = (ROOT / "suites" / "kubernetes", ROOT / "suites" / "policy")
+ON_A_CLUSTER = tuple(ROOT / "suites" / name for name in ("kubernetes", "policy", "disruption"))
 WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 
 BEYOND_FAULTS = {

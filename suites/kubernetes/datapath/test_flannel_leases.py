@@ -13,16 +13,21 @@ it missed. A route too many is as bad as a missing one: it takes packets to nobo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from clusters.api import NODE
 from clusters.cluster import Cluster
+from clusters.features import Feature
 from fixtures.cni.flannel.convergence import Overlay, until_settled
 from fixtures.cni.flannel.fake_node import fake_node
-from fixtures.cni.flannel.lease import Lease, SubnetFile, spare
+from fixtures.cni.flannel.lease import PREFIX, Lease, SubnetFile, spare
 from fixtures.endpoints.conversation import Conversations
+from fixtures.faults.fault import fault
+from fixtures.faults.levers import annotated
+from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of
 from fixtures.world import node_files
@@ -32,6 +37,17 @@ from fixtures.world.world import World
 pytestmark = [pytest.mark.claim("FLN-1"), pytest.mark.requires("flannel-leases")]
 
 SUBNET_FILE = "/run/flannel/subnet.env"
+
+
+@fault(
+    reddens={"kubernetes/datapath/flannel_leases/one_for_each": "the public address is the node's own"},
+    spares=("kubernetes/pods/pods_on_one_node/both_directions",),
+    requires=(Feature.FLANNEL_LEASES,),
+)
+def lease_of_another_address(site: Site) -> Iterator[None]:
+    """The far node's lease has the address of a card that is not on the nodes' own network."""
+    with annotated(site, site.far, f"{PREFIX}/public-ip", "198.51.100.9"):
+        yield
 
 
 @pytest.fixture
@@ -48,29 +64,35 @@ def leases(world: World) -> dict[str, Lease]:
 
 
 @pytest.fixture
-def overlay(world: World, pool: IPv4Network, conversations: Conversations) -> Overlay:
+def overlay(world: World, cluster: Cluster, pool: IPv4Network, conversations: Conversations) -> Overlay:
     """The nodes' kernels."""
-    return Overlay(world.nodes, pool, conversations)
+    return Overlay(world.nodes, pool, cluster.datapath.attachment, conversations)
 
 
 def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
-    """Every node leases a subnet of the pool, all different; Node object, subnet.env and address agree."""
-    texts = {node.name: node_files.known(node, SUBNET_FILE) for node in world.nodes}
-    without = sorted(name for name, text in texts.items() if text is None)
-    proof.fact("every node has the file", not without, without)
-    files = {name: SubnetFile.read(text) for name, text in texts.items() if text is not None}
+    """Every node leases a subnet of the pool, all different, under its own address."""
     addresses = {node.name: address_of(node) for node in world.nodes}
 
     subnets = {name: lease.subnet for name, lease in leases.items()}
     public = {name: lease.vtep for name, lease in leases.items()}
     wrong = misplaced(list(subnets.values()), [pool])
 
-    on_nodes = {name: (file.pool, file.subnet) for name, file in files.items()}
     proof.fact("every node leases its own subnet of the pool", not wrong, wrong or subnets)
-    proof.fact(
-        "subnet.env says the same", on_nodes == {name: (pool, it) for name, it in subnets.items()}, on_nodes
-    )
     proof.fact("the public address is the node's own", public == addresses, public)
+
+
+@pytest.mark.requires("bridge")
+def test_subnet_file(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
+    """The file that flannel's plugin makes pods from says the same as the lease, on every node."""
+    texts = {node.name: node_files.known(node, SUBNET_FILE) for node in world.nodes}
+    without = sorted(name for name, text in texts.items() if text is None)
+    proof.fact("every node has the file", not without, without)
+
+    files = {name: SubnetFile.read(text) for name, text in texts.items() if text is not None}
+
+    on_nodes = {name: (file.pool, file.subnet) for name, file in files.items()}
+    right = {name: (pool, lease.subnet) for name, lease in leases.items()}
+    proof.fact("subnet.env says the same", on_nodes == right, on_nodes)
 
 
 @pytest.mark.requires("vxlan")

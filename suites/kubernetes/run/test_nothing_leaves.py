@@ -15,13 +15,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from clusters.cluster import Cluster
 from fixtures.endpoints.conversation import Conversations
 from fixtures.evidence.collect import Evidence
 from fixtures.faults.fault import fault
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.report.recorder import Run
-from fixtures.world.drained import by_address, drained, unasked
+from fixtures.world.drained import Drained, by_address, drained, unasked
 from fixtures.world.world import World
 
 pytestmark = [pytest.mark.claim("RUN-1"), pytest.mark.at_end]
@@ -40,16 +41,31 @@ def stray_sender(site: Site) -> Iterator[None]:
 
 
 def test_by_the_default_gateway(
-    world: World, conversations: Conversations, run: Run, evidence: Evidence, proof: Proof
+    world: World, cluster: Cluster, conversations: Conversations, run: Run, evidence: Evidence, proof: Proof
 ) -> None:
-    """Of all that came to the default gateway during the run, each packet is a check's own question."""
+    """Of all that came to the default gateway during the run, each packet is a check's own question.
+
+    Where the CNI lets packets for pods that are gone follow the default route, they are counted and no more.
+    """
     packets = drained(conversations, world.drain, since=run.since)
 
     names = by_address([*world.nodes, *world.values()])
     others = unasked(packets, [*run.history.observations, *evidence.asked])
-    foreign = [packet.sentence(names) for packet in others if packet.question not in of_nodes(world)]
+    gone = [packet for packet in others if for_gone_pods(cluster, packet)]
+    foreign = [
+        packet.sentence(names)
+        for packet in others
+        if packet not in gone and packet.question not in of_nodes(world)
+    ]
     proof.measured("packets to the default gateway", sum(packet.count for packet in packets), "")
+    proof.measured("of these for pods that are gone", sum(packet.count for packet in gone), "")
     proof.fact("every packet to the default gateway is a check's own", not foreign, foreign)
+
+
+def for_gone_pods(cluster: Cluster, packet: Drained) -> bool:
+    """Whether the packet is for an address of the pool, and the CNI lets such follow the default route."""
+    of_the_pool = any(packet.destination in subnet for subnet in cluster.profile.pod_subnet)
+    return of_the_pool and cluster.datapath.follows_the_default_route
 
 
 def of_nodes(world: World) -> set[str]:
