@@ -21,12 +21,12 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.network_policy import NetworkPolicy
 from fixtures.verdicts.observation import Cell
-from fixtures.world.populace import NUMBERS, Populace
+from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
 from suites.policy.clauses import Object
 
 pytestmark = [pytest.mark.claim("POL-4"), pytest.mark.requires("network-policy")]
 
-WAYS = [way(number, timeout=0.5) for way in (tcp, udp) for number in NUMBERS]
+WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 FROM_CLIENTS = {"podSelector": {"matchLabels": {"role": "client"}}}
 OF_BLUE = {"namespaceSelector": {"matchLabels": {"team": "blue"}}}
 
@@ -57,7 +57,7 @@ class Follows:
         """The next change was made: what passes must become what is promised now."""
         promised = by_policy(policies, self._cells, self._populace.party)
         witnesses = [it.judgement.sweep for it in self.seen[:1]]
-        self.seen.append(must_become(self._prober, promised, witnesses=witnesses))
+        self.seen.append(must_become(self._prober, promised, witnesses=witnesses, within=SETTLED_WITHIN))
 
     def tell(self, proof: Proof, *changes: str) -> None:
         """Conclude, and say how long each change took."""

@@ -26,10 +26,10 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.world.populace import NUMBERS, Populace
+from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
 from suites.policy.clauses import CLAUSES, Clause
 
-WAYS = [way(number, timeout=0.5) for way in (tcp, udp) for number in NUMBERS]
+WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 
 
 @fault(
@@ -94,7 +94,7 @@ def test_holds(populace: Populace, prober: Prober, proof: Proof, clause: Clause)
 
     with populace.applied(clause.policies) as policies:
         promised = by_policy(policies, cells, populace.party)
-        settled = must_become(prober, promised, witnesses=[before.judgement.sweep])
+        settled = must_become(prober, promised, witnesses=[before.judgement.sweep], within=SETTLED_WITHIN)
 
     proof.concludes(before.judgement, settled.judgement)
     proof.measured("until it holds", settled.took, "s")

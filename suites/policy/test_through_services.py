@@ -17,11 +17,11 @@ from fixtures.probes.policy_promises import by_policy
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
-from fixtures.world.populace import NUMBERS, Populace
+from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
 from suites.policy.clauses import CLAUSES, Clause
 
 CHOSEN = ("deny-all-ingress", "from-a-namespace", "from-pods-or-namespace", "port-by-number", "port-by-name")
-WAYS = [way(number, timeout=0.5) for way in (tcp, udp) for number in NUMBERS]
+WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 
 
 @pytest.mark.claim("POL-5")
@@ -36,7 +36,7 @@ def test_by_cluster_ip(populace: Populace, prober: Prober, proof: Proof, clause:
 
         with populace.applied(clause.policies) as policies:
             promised = by_policy(policies, cells, lambda name: populace.party(name.removeprefix("service/")))
-            settled = must_become(prober, promised, witnesses=[before.judgement.sweep])
+            settled = must_become(prober, promised, witnesses=[before.judgement.sweep], within=SETTLED_WITHIN)
 
     proof.concludes(before.judgement, settled.judgement)
     proof.measured("until it holds", settled.took, "s")
