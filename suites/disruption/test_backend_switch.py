@@ -10,10 +10,12 @@ are more specific stay, pods stay reachable, and packets go the old way. Only th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from clusters.features import Feature
+from clusters.waiting import TIMEOUTS, TimedOut, poll
 from fixtures.cni.flannel.settings import backend, with_backend
 from fixtures.faults.fault import fault
 from fixtures.faults.levers import added
@@ -56,30 +58,42 @@ def test_there_and_back(world: World, prober: Prober, capture: Capture, proof: P
     cells = between([world[name] for name in BETWEEN_NODES], WAYS)
     assert backend(world.api) == "vxlan"
 
-    with with_backend(world.api, "host-gw"), asking(prober, cells) as going:
-        pods_anew(world.api, daemon_pods(world.api, Agent.CNI))
-    there, wrapped_there = settled(world, prober, capture)
-    kept_there = {one.pod: one.address for one in located(world.api)}
+    with with_backend(world.api, "host-gw"):
+        with asking(prober, cells) as going:
+            pods_anew(world.api, daemon_pods(world.api, Agent.CNI))
+        there, wrapped_there = settled(world, prober, capture, wrapped=False)
+        kept_there = {one.pod: one.address for one in located(world.api)}
     with asking(prober, cells) as returning:
         pods_anew(world.api, daemon_pods(world.api, Agent.CNI))
-    back, wrapped_back = settled(world, prober, capture)
+    back, wrapped_back = settled(world, prober, capture, wrapped=True)
     kept_back = {one.pod: one.address for one in located(world.api)}
 
     proof.concludes(there.judgement, back.judgement)
-    proof.measured("longest outage going", max(going.outages().values()), "s")
-    proof.measured("longest outage returning", max(returning.outages().values()), "s")
+    proof.measured("longest outage while flannel starts anew, going", max(going.outages().values()), "s")
+    proof.measured("the same, returning", max(returning.outages().values()), "s")
     bare, wrapped = wrapped_there.count(False), wrapped_back.count(True)
     proof.fact("with host-gw none of the packets between nodes is wrapped", bare == len(wrapped_there) > 0, bare)
     proof.fact("with vxlan every one is", wrapped == len(wrapped_back) > 0, wrapped)
     proof.fact("every pod has kept its address", before == kept_there == kept_back, kept_back)
 
 
-def settled(world: World, prober: Prober, capture: Capture) -> tuple[Convergence, list[bool]]:
-    """Wait until pods of all nodes reach each other, and see of each packet on the wire whether it is wrapped."""
+def settled(world: World, prober: Prober, capture: Capture, *, wrapped: bool) -> tuple[Convergence, list[bool]]:
+    """Wait until pods of all nodes reach each other, and each packet on the wire is wrapped or none is.
+
+    flannel says that it runs before it has laid its routes. What was seen last comes back in any case: of each
+    packet whether it was wrapped.
+    """
     cells = between([world[name] for name in BETWEEN_NODES], WAYS)
-    found = must_become(prober, without_nat(cells, world))
     kernels = look_at(prober.conversations, world.nodes)
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
-    with capture.on(world.nodes, cells, links=cards) as taps:
-        prober.sweep(cells)
-    return found, [frame.encapsulated for frame in taps.frames]
+    seen: list[bool] = []
+
+    def look() -> bool:
+        with capture.on(world.nodes, cells, links=cards) as taps:
+            prober.sweep(cells)
+        seen[:] = [frame.encapsulated for frame in taps.frames]
+        return bool(seen) and all(it is wrapped for it in seen)
+
+    with suppress(TimedOut):
+        poll(look, until=bool, what="the wire to carry what the backend says", within=TIMEOUTS.converge)
+    return must_become(prober, without_nat(cells, world)), seen
