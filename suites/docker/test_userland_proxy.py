@@ -35,7 +35,7 @@ from fixtures.lab.machine import Machine
 from fixtures.plugins.proof import Proof
 from fixtures.probes.journey import senders
 from fixtures.probes.kernel import look_at
-from fixtures.probes.plan import Destination, address_of, every
+from fixtures.probes.plan import Destination, address_of, between, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import reached, unanswered
@@ -153,10 +153,12 @@ def test_answers_of_the_proxy(quays: dict[str, Quay], lab_prober: Prober, proof:
 
     with red.lab.capture.on([red.inner], asked) as taps:
         seen = lab_prober.sweep(asked)
+    by_others = [cell for cell, who in red.asked().items() if who not in CONTAINERS]
+    witness = lab_prober.sweep([*by_others, *between([red.web, red.inner], [udp(8080)])])
 
     proof.shows(str(fixed))
     promised = {cell: reached() if fixed or _over(TCP, cell) else unanswered() for cell in asked}
-    proof.concludes(judge(promised, seen))
+    proof.concludes(judge(promised, seen, [witness]))
     (inner,) = (cell for cell in asked if cell.source == red.inner.name and not _over(TCP, cell))
     answered = senders(taps.hops(inner), address_of(red.inner)).get("eth0", "nobody")
     wanted = address_of(red.host.endpoint) if fixed else red.host.docker0.ip

@@ -1,0 +1,124 @@
+"""Runs side by side, and a run held against an earlier one: nothing that is lost looks green."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.report.__main__ import main
+from fixtures.report.compare import NotComparable, compare
+from fixtures.report.grid import grid, markdown
+from fixtures.report.model import Check, Environment, Memory, Report, Totals, Versions
+from fixtures.report.write import write
+from fixtures.verdicts.verdict import Verdict, merged
+
+PASS, FAIL, NOT = Verdict.PASS, Verdict.FAIL, Verdict.NOT_SUPPORTED
+
+
+def check(name: str, verdict: Verdict, *claims: str) -> Check:
+    values: dict[str, Any] = dict.fromkeys(("promise", "seen", "trace", "place"), "")
+    values |= dict.fromkeys(("facts", "measures", "shown", "matrices", "wrong", "evidence"), ())
+    reason = "" if verdict is PASS else f"{name} because"
+    return Check(
+        id=name,
+        summary=f"what {name} does",
+        claims=claims,
+        verdict=verdict,
+        reason=reason,
+        seconds=1,
+        probes=1,
+        **values,
+    )
+
+
+def report(profile: str, *checks: Check, stopped: str = "") -> Report:
+    claims = {claim for one in checks for claim in one.claims}
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Report(
+        run="1",
+        leg=profile,
+        profile=profile,
+        verdict=PASS,
+        status=0,
+        stopped=stopped,
+        started=now,
+        finished=now,
+        versions=Versions(kubernetes="", kind="", cni="", others={}, images=()),
+        environment=Environment(kernel="", system="", python="", cpus=1, memory=1, modules=(), engine=None),
+        memory=Memory(own=1, children=1, containers=None),
+        phases=(),
+        checks=checks,
+        claims={claim: merged(one.verdict for one in checks if claim in one.claims) for claim in claims},
+        totals=Totals(checks=len(checks), probes=1, verdicts=dict.fromkeys(Verdict, 0), seconds=1),
+    )
+
+
+def test_rows_that_do_not_differ_are_folded_and_reasons_are_told_once() -> None:
+    one = report("a", check("x", PASS, "POD-1"), check("y", PASS, "POD-2"), check("z", FAIL, "POD-3"))
+    other = report("b", check("x", PASS, "POD-1"), check("y", PASS, "POD-2"), check("z", NOT, "POD-3"))
+    found = markdown(grid([one, other], ["POD-1", "POD-2", "POD-3", "POD-4"])).splitlines()
+    assert found[0] == "| claims | a | b |"
+    assert found[2:4] == ["| POD-1 … POD-2 (2) | pass | pass |", "| POD-3 | **FAIL** | n/s |"]
+    assert found[5:] == ["* z because: POD-3 of a, POD-3 of b"]
+
+
+def test_what_was_not_run_shows_and_so_does_a_run_that_was_cut_off() -> None:
+    found = grid([report("a", check("x", PASS, "POD-1")), report("b", stopped="interrupted")], ["POD-1"])
+    assert found.row("POD-1") == ("pass", "-")
+    assert markdown(found).startswith("| claims | a | b (cut off) |")
+
+
+def test_runs_of_one_profile_share_a_column_and_the_worse_counts() -> None:
+    found = grid([report("a", check("x", PASS, "POD-1")), report("a", check("y", FAIL, "POD-1"))], ["POD-1"])
+    assert (found.columns, found.row("POD-1")) == (("a",), ("**FAIL**",))
+
+
+def test_what_changed_is_told_by_kind() -> None:
+    old = report("a", check("x", PASS), check("y", FAIL), check("z", NOT), check("gone", PASS, "POD-1"))
+    new = report("a", check("x", FAIL), check("y", PASS), check("z", PASS), check("new", PASS))
+    found = compare(old, new)
+    assert list(found.regressed) == ["x"]
+    assert list(found.fixed) == ["y"]
+    assert list(found.newly_supported) == ["z"]
+    assert (list(found.no_longer_run), list(found.added), found.claims_lost) == (["gone"], ["new"], ("POD-1",))
+    assert found.worse
+    assert found.sentence.startswith("1 regressed; 1 no longer run; 1 fixed; 1 newly supported; 1 new")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "worse"),
+    [
+        ([check("x", PASS)], [check("x", PASS)], False),
+        ([check("x", FAIL)], [check("x", PASS)], False),
+        ([check("x", FAIL)], [check("x", FAIL)], False),
+        ([check("x", PASS)], [check("x", Verdict.UNKNOWN)], True),
+        ([check("x", PASS)], [check("x", NOT)], True),
+        ([check("x", PASS)], [], True),
+    ],
+)
+def test_what_is_lost_is_worse(old: list[Check], new: list[Check], worse: bool) -> None:
+    assert compare(report("a", *old), report("a", *new)).worse is worse
+
+
+def test_what_says_nothing_about_one_another_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotComparable, match="one is of a, the other of b"):
+        compare(report("a"), report("b"))
+    with pytest.raises(NotComparable, match="the new run ended before its time: interrupted"):
+        compare(report("a"), report("a", stopped="interrupted"))
+    for name in ("a", "b"):
+        write(report(name, check("x", PASS)), tmp_path / name)
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "nowhere")]) == 2
+    assert main(["diff", str(tmp_path / "a"), str(tmp_path / "a")]) == 0
+    assert "no check says anything else" in capsys.readouterr().out
+
+
+def test_the_matrix_is_written(tmp_path: Path) -> None:
+    write(report("a", check("x", PASS, "POD-1")), tmp_path / "a")
+    assert main(["matrix", str(tmp_path / "a"), "--to", str(tmp_path / "matrix.md")]) == 0
+    assert "| POD-1 | pass |" in (tmp_path / "matrix.md").read_text()
