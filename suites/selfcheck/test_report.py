@@ -25,7 +25,7 @@ from fixtures.report.model import Report
 from fixtures.report.options import Keep, Options
 from fixtures.report.page import html, markdown, size, span
 from fixtures.report.recorder import Run
-from fixtures.report.status import Status, exit_status
+from fixtures.report.status import Status, exit_status, unproven
 from fixtures.report.summary import summary
 from fixtures.report.surroundings import cgroup_peak
 from fixtures.report.write import read, write
@@ -154,6 +154,16 @@ def test_what_cannot_be_judged_again_says_why(tmp_path: Path, capsys: pytest.Cap
 )
 def test_exit_status(ended: list[Verdict], others_passed: bool, status: Status) -> None:
     assert exit_status(ended, others_passed=others_passed) is status
+
+
+def test_what_a_run_has_to_prove_is_red_where_it_is_not() -> None:
+    claims = {"POD-1": Verdict.PASS, "POD-2": Verdict.FAIL, "POD-3": Verdict.NOT_SUPPORTED}
+    assert unproven(["POD-1"], claims) == {}
+    assert unproven(["POD-1", "POD-2", "POD-3", "POD-4"], claims) == {
+        "POD-2": "FAIL",
+        "POD-3": "NOT_SUPPORTED",
+        "POD-4": "not run",
+    }
 
 
 @pytest.mark.parametrize(

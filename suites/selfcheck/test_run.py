@@ -298,6 +298,7 @@ def test_a_module_that_cannot_be_imported_is_red(ran: Any) -> None:
         (["--keep=forever"], "--keep: unknown value 'forever'; known are: never, on-failure, always"),
         (["--cni-version=v1"], "--cni-version: unknown value 'v1'; known are: "),
         (["--kubeconfig=nowhere.yaml"], "there is no file nowhere.yaml"),
+        (["--require=POD-1,POD-99"], "--require: unknown claims POD-99; the known are in claims.toml"),
     ],
 )
 def test_what_is_not_known_is_refused_with_what_is(
