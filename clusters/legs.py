@@ -21,6 +21,7 @@ SUITES = {
     FEW: ("suites/kubernetes", "--faults=few"),
     "performance-": ("suites/performance",),
     "disruption-": ("suites/disruption",),
+    "faults-disruption-": ("suites/disruption", "--faults"),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
 WITHOUT_CLUSTER = {

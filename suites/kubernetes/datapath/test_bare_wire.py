@@ -19,16 +19,19 @@ from fixtures.faults.fault import fault
 from fixtures.faults.levers import added
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
-from fixtures.probes.attachment import attached, bare
+from fixtures.probes.attachment import bare
 from fixtures.probes.capture import Capture, rendered
-from fixtures.probes.journey import in_words, taken
+from fixtures.probes.journey import in_words
 from fixtures.probes.kernel import look_at
-from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
 from fixtures.verdicts.judge import judge
+from fixtures.world.one_packet import one_packet
 from fixtures.world.world import PORT, World
+
+pytestmark = [pytest.mark.claim("FLN-4", "CAL-1"), pytest.mark.requires_absent("encapsulation")]
 
 WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
@@ -50,24 +53,14 @@ def by_a_third_node(site: Site) -> Iterator[None]:
         yield
 
 
-pytestmark = [pytest.mark.claim("FLN-4", "CAL-1"), pytest.mark.requires_absent("encapsulation")]
-
-
 def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """One packet and its answer pass veth (bridge) and card of both nodes, and no other link."""
-    client, remote = world["client"], world["remote"]
-    hosts = [world.host_of("client"), world.host_of("remote")]
-    near, far = (attached(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
-    (cell,) = every([client], [at(remote)], [udp(PORT)])
+    it = one_packet(world, prober, capture, "client", "remote")
 
-    with capture.on([client, *hosts, remote], [cell]) as taps:
-        seen = prober.sweep([cell])
-
-    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, remote))
-    proof.concludes(judge(without_nat([cell], world), seen))
-    proof.shows(rendered(taps.hops(cell)))
-    proof.fact("the packet went that way", there == bare(near, far), in_words(there))
-    proof.fact("so did the answer", back == bare(far, near), in_words(back))
+    proof.concludes(judge(without_nat([it.cell], world), it.seen))
+    proof.shows(it.shown)
+    proof.fact("the packet went that way", it.there == bare(it.near, it.far), in_words(it.there))
+    proof.fact("so did the answer", it.back == bare(it.far, it.near), in_words(it.back))
 
 
 def test_straight_to_the_node(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:

@@ -26,16 +26,17 @@ from clusters.cluster import Cluster
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.endpoints.offload import checksums_in_software
 from fixtures.plugins.proof import Proof
-from fixtures.probes.attachment import attached, tunnelled
+from fixtures.probes.attachment import tunnelled
 from fixtures.probes.capture import Capture, rendered
-from fixtures.probes.journey import in_words, taken
+from fixtures.probes.journey import in_words
 from fixtures.probes.kernel import NetState, counters, look_at
-from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.tunnel_header import TunnelEnd, promised, seen_in
 from fixtures.probes.ways import get, ping, tcp, udp
 from fixtures.verdicts.judge import judge
+from fixtures.world.one_packet import one_packet
 from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("FLN-2", "CAL-2", "CNL-1"), pytest.mark.requires("vxlan")]
@@ -57,19 +58,14 @@ def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) ->
 
 def test_way_of_a_packet(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
     """One packet and its answer pass veth (bridge), tunnel and card of both nodes, and no other link."""
-    client, remote, tunnel = world["client"], world["remote"], cluster.datapath.tunnel
-    hosts = [world.host_of("client"), world.host_of("remote")]
-    near, far = (attached(prober.conversations, pod, world.host_of(pod.name)) for pod in (client, remote))
-    (cell,) = every([client], [at(remote)], [udp(PORT)])
+    tunnel = cluster.datapath.tunnel
 
-    with capture.on([client, *hosts, remote], [cell]) as taps:
-        seen = prober.sweep([cell])
+    it = one_packet(world, prober, capture, "client", "remote")
 
-    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, remote))
-    proof.concludes(judge(without_nat([cell], world), seen))
-    proof.shows(rendered(taps.hops(cell)))
-    proof.fact("the packet went that way", there == tunnelled(near, far, tunnel), in_words(there))
-    proof.fact("so did the answer", back == tunnelled(far, near, tunnel), in_words(back))
+    proof.concludes(judge(without_nat([it.cell], world), it.seen))
+    proof.shows(it.shown)
+    proof.fact("the packet went that way", it.there == tunnelled(it.near, it.far, tunnel), in_words(it.there))
+    proof.fact("so did the answer", it.back == tunnelled(it.far, it.near, tunnel), in_words(it.back))
 
 
 def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:

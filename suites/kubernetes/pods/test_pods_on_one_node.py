@@ -20,16 +20,17 @@ from __future__ import annotations
 import pytest
 
 from fixtures.plugins.proof import Proof
-from fixtures.probes.attachment import attached, bridged, routed
-from fixtures.probes.capture import Capture, rendered
-from fixtures.probes.journey import in_words, taken
+from fixtures.probes.attachment import bridged, routed
+from fixtures.probes.capture import Capture
+from fixtures.probes.journey import in_words
 from fixtures.probes.kernel import look_at
-from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import get, ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
+from fixtures.world.one_packet import one_packet
 from fixtures.world.world import PORT, World
 
 WAYS = (tcp(PORT), udp(PORT), udp(PORT, size=1400), ping(), ping(1400), get(PORT, size=200_000, timeout=3.0))
@@ -49,41 +50,29 @@ def test_both_directions(world: World, prober: Prober, proof: Proof) -> None:
 @pytest.mark.requires("bridge")
 def test_over_the_bridge(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """One packet and its answer are seen from veth to veth of one bridge, and at no other link of the node."""
-    client, neighbour, node = world["client"], world["neighbour"], world.host_of("client")
-    near, far = (attached(prober.conversations, pod, node) for pod in (client, neighbour))
-    (cell,) = every([client], [at(neighbour)], [udp(PORT)])
+    it = one_packet(world, prober, capture, "client", "neighbour")
 
-    with capture.on([client, node, neighbour], [cell]) as taps:
-        seen = prober.sweep([cell])
-
-    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, neighbour))
-    proof.concludes(judge(all_of([cell], reached()), seen))
-    proof.shows(rendered(taps.hops(cell)))
-    proof.fact(
-        "both pods are ports of one bridge", near.bridge == far.bridge != "", f"{near.bridge}, {far.bridge}"
-    )
-    proof.fact("the packet passed from port to port", there == bridged(near, far), in_words(there))
-    proof.fact("so did the answer", back == bridged(far, near), in_words(back))
+    bridges = f"{it.near.bridge}, {it.far.bridge}"
+    proof.concludes(judge(all_of([it.cell], reached()), it.seen))
+    proof.shows(it.shown)
+    proof.fact("both pods are ports of one bridge", it.near.bridge == it.far.bridge != "", bridges)
+    proof.fact("the packet passed from port to port", it.there == bridged(it.near, it.far), in_words(it.there))
+    proof.fact("so did the answer", it.back == bridged(it.far, it.near), in_words(it.back))
 
 
 @pytest.mark.claim("POD-3")
 @pytest.mark.requires("routed-pods")
 def test_by_the_node(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """One packet and its answer go from veth to veth by the node's routes, one to each pod, over no other link."""
-    client, neighbour, node = world["client"], world["neighbour"], world.host_of("client")
-    near, far = (attached(prober.conversations, pod, node) for pod in (client, neighbour))
-    (cell,) = every([client], [at(neighbour)], [udp(PORT)])
+    it = one_packet(world, prober, capture, "client", "neighbour")
 
-    with capture.on([client, node, neighbour], [cell]) as taps:
-        seen = prober.sweep([cell])
-
-    there, back = (taken(taps.hops(cell), address_of(pod)) for pod in (client, neighbour))
-    routes = look_at(prober.conversations, [node])[node.name].routes
-    own = {str(it.destination): it.device for it in routes if it.destination.prefixlen == 32}
-    right = {f"{address_of(pod)}/32": it.veth for pod, it in ((client, near), (neighbour, far))}
-    proof.concludes(judge(all_of([cell], reached()), seen))
-    proof.shows(rendered(taps.hops(cell)))
+    (node,) = look_at(prober.conversations, [world.host_of("client")]).values()
+    own = {str(route.destination): route.device for route in node.routes if route.destination.prefixlen == 32}
+    right = {f"{address_of(world[end.pod])}/32": end.veth for end in (it.near, it.far)}
+    bridges = f"{it.near.bridge}, {it.far.bridge}"
+    proof.concludes(judge(all_of([it.cell], reached()), it.seen))
+    proof.shows(it.shown)
     proof.fact("each pod has a host route to its own veth", right.items() <= own.items(), right)
-    proof.fact("neither veth is a port of a bridge", not near.bridge and not far.bridge, f"{near}, {far}")
-    proof.fact("the packet passed from veth to veth", there == routed(near, far), in_words(there))
-    proof.fact("so did the answer", back == routed(far, near), in_words(back))
+    proof.fact("neither veth is a port of a bridge", not it.near.bridge and not it.far.bridge, bridges)
+    proof.fact("the packet passed from veth to veth", it.there == routed(it.near, it.far), in_words(it.there))
+    proof.fact("so did the answer", it.back == routed(it.far, it.near), in_words(it.back))
