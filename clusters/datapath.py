@@ -75,6 +75,7 @@ class Datapath:
 
     `daemon` is the process on every node that keeps it up, `plugin` the binary in /opt/cni/bin that makes a pod's
     link, `files` are what it leaves on a node and needs to make pods, `chains` how its iptables chains begin.
+    `of_pods` are patterns of rules and sets that come and go with pods and policies.
     `harmless` are patterns of lines in its logs that are no error of the network, each with the reason. Where
     `follows_the_default_route` is set, a node has no route for its own subnet as a whole, and sends packets for a
     pod that is gone to its default gateway.
@@ -87,8 +88,14 @@ class Datapath:
     plugin: str = ""
     files: tuple[str, ...] = ()
     chains: tuple[str, ...] = ()
+    of_pods: tuple[str, ...] = ()
     harmless: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     follows_the_default_route: bool = False
+
+    @property
+    def pod_links(self) -> str:
+        """How the names of pods' links on their nodes begin."""
+        return self.attachment.prefix if isinstance(self.attachment, RoutedVeth) else "veth"
 
     @property
     def bridge(self) -> str:

@@ -79,6 +79,7 @@ _ENCAPSULATIONS = MappingProxyType(
 
 POD_LINKS = RoutedVeth("cali")
 CHAINS = ("cali-",)
+OF_PODS = (r"cali-(tw|fw|pi|po|pri|pro|sm|from-wl|to-wl|from-host|set)", "cali40", "cali[0-9a-f]{11}")
 
 
 class Calico:
@@ -105,6 +106,7 @@ class Calico:
             plugin="calico",
             files=("/var/lib/calico/nodename", "/etc/cni/net.d/10-calico.conflist"),
             chains=CHAINS,
+            of_pods=OF_PODS,
         )
 
     def images(self, version: str) -> tuple[CniImage, ...]:

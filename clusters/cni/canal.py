@@ -64,6 +64,7 @@ class Canal:
             plugin="calico",
             files=("/etc/cni/net.d/10-canal.conflist",),
             chains=(*flannel.CHAINS, *calico.CHAINS),
+            of_pods=calico.OF_PODS,
             harmless=_HARMLESS,
             follows_the_default_route=True,
         )
