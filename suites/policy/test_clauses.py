@@ -16,7 +16,7 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen, iptables_rule, packet_rule
+from fixtures.faults.levers import frozen, packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -33,17 +33,6 @@ WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 
 
 @fault(
-    reddens={"policy/clauses/holds": "promised: blocked"},
-    spares=("policy/clauses/open_without",),
-    requires=(Feature.NETWORK_POLICY,),
-)
-def frozen_policy_agent(site: Site) -> Iterator[None]:
-    """The agent that enforces policies stands still on the near node."""
-    with frozen(site, site.near, "calico-node"):
-        yield
-
-
-@fault(
     reddens={
         "policy/clauses/holds": "promised: blocked",
         "policy/through_services/by_cluster_ip": "promised: blocked",
@@ -52,9 +41,9 @@ def frozen_policy_agent(site: Site) -> Iterator[None]:
     spares=("policy/clauses/open_without",),
     requires=(Feature.NETWORK_POLICY,),
 )
-def everything_accepted(site: Site) -> Iterator[None]:
-    """A rule of somebody else's accepts all that the near node forwards, before any policy is asked."""
-    with iptables_rule(site, site.near, "filter", "FORWARD", "-j", "ACCEPT"):
+def frozen_policy_agent(site: Site) -> Iterator[None]:
+    """The agent that enforces policies stands still on the near node."""
+    with frozen(site, site.near, "calico-node"):
         yield
 
 

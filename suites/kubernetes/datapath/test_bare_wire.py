@@ -16,7 +16,7 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import added
+from fixtures.faults.levers import added, packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.attachment import bare
@@ -37,11 +37,8 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
 
 @fault(
-    reddens={
-        "kubernetes/datapath/bare_wire/straight_to_the_node": "go to the card of their pod's node",
-        "kubernetes/datapath/bare_wire/way_of_a_packet": "the packet went that way",
-    },
-    spares=("kubernetes/pods/pods_on_other_nodes/every_direction", "kubernetes/services/clusterip_from_pods/*"),
+    reddens={"kubernetes/datapath/bare_wire/straight_to_the_node": "go to the card of their pod's node"},
+    spares=("kubernetes/datapath/bare_wire/way_of_a_packet", "kubernetes/pods/pods_on_one_node/both_directions"),
     absent=(Feature.ENCAPSULATION,),
 )
 def by_a_third_node(site: Site) -> Iterator[None]:
@@ -50,6 +47,17 @@ def by_a_third_node(site: Site) -> Iterator[None]:
     half = next(it for it in halves if address_of(site.world["remote"]) in it)
     way = (str(half), "via", site.address(site.bystander), "dev", site.card(site.near))
     with added(site, site.near, "ip", "route", *way):
+        yield
+
+
+@fault(
+    reddens={"kubernetes/datapath/bare_wire/way_of_a_packet": "client → remote"},
+    spares=("kubernetes/pods/pods_on_one_node/both_directions",),
+    absent=(Feature.ENCAPSULATION,),
+)
+def nothing_sent_on(site: Site) -> Iterator[None]:
+    """The near node drops what leaves it for the pod remote."""
+    with packet_rule(site, site.near, "postrouting", f"ip daddr {site.pod_address('remote')} drop"):
         yield
 
 
@@ -80,9 +88,9 @@ def test_straight_to_the_node(world: World, prober: Prober, capture: Capture, pr
         for frame in taps.frames
         if frame.packet and frame.ethernet and frame.ethernet.destination != right.get(frame.packet.destination)
     ]
-    proof.concludes(judge(without_nat(cells, world), seen))
     count = len(taps.frames)
     proof.fact(f"of {count} packets between nodes none is wrapped", not wrapped, rendered(wrapped[:5]) or "none")
     proof.fact(
         f"{count} packets go to the card of their pod's node", bool(count) and not astray, rendered(astray[:5])
     )
+    proof.concludes(judge(without_nat(cells, world), seen))
