@@ -73,7 +73,7 @@ class Addresses(StrEnum):
 class Datapath:
     """A CNI's way of moving packets, as a profile sets it up.
 
-    `daemon` is the process on every node that keeps it up, `plugin` the binary in /opt/cni/bin that makes a pod's
+    `daemon` is the process on every node that keeps it up, `enforcer` the one that enforces NetworkPolicy, `plugin` the binary in /opt/cni/bin that makes a pod's
     link, `files` are what it leaves on a node and needs to make pods, `chains` how its iptables chains begin.
     `of_pods` are patterns of rules and sets that come and go with pods and policies.
     `harmless` are patterns of lines in its logs that are no error of the network, each with the reason. Where
@@ -85,6 +85,7 @@ class Datapath:
     tunnel: Tunnel = NO_TUNNEL
     addresses: Addresses = Addresses.POD_CIDR
     daemon: str = ""
+    enforcer: str = ""
     plugin: str = ""
     files: tuple[str, ...] = ()
     chains: tuple[str, ...] = ()

@@ -79,6 +79,7 @@ _ENCAPSULATIONS = MappingProxyType(
 
 POD_LINKS = RoutedVeth("cali")
 CHAINS = ("cali-",)
+ENFORCER = "calico-node"
 OF_PODS = (r"cali-(tw|fw|pi|po|pri|pro|sm|from-wl|to-wl|from-host|set)", "cali40", "cali[0-9a-f]{11}")
 
 
@@ -103,6 +104,7 @@ class Calico:
             tunnel=self._encapsulation(profile).tunnel,
             addresses=Addresses.IPAM_BLOCK,
             daemon="calico-node",
+            enforcer=ENFORCER,
             plugin="calico",
             files=("/var/lib/calico/nodename", "/etc/cni/net.d/10-calico.conflist"),
             chains=CHAINS,

@@ -61,6 +61,7 @@ class Canal:
             attachment=calico.POD_LINKS,
             tunnel=flannel.VXLAN,
             daemon="flanneld",
+            enforcer=calico.ENFORCER,
             plugin="calico",
             files=("/etc/cni/net.d/10-canal.conflist",),
             chains=(*flannel.CHAINS, *calico.CHAINS),

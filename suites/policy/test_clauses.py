@@ -14,9 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen, packet_rule
+from fixtures.faults.levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -30,21 +29,6 @@ from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
 from suites.policy.clauses import CLAUSES, Clause
 
 WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
-
-
-@fault(
-    reddens={
-        "policy/clauses/holds": "promised: blocked",
-        "policy/through_services/by_cluster_ip": "promised: blocked",
-        "policy/changes/*": "promised: blocked",
-    },
-    spares=("policy/clauses/open_without",),
-    requires=(Feature.NETWORK_POLICY,),
-)
-def frozen_policy_agent(site: Site) -> Iterator[None]:
-    """The agent that enforces policies stands still on the near node."""
-    with frozen(site, site.near, "calico-node"):
-        yield
 
 
 @fault(

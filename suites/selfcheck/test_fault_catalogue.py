@@ -55,7 +55,10 @@ def declared(path: Path) -> tuple[Fault, ...]:
 
 OF_THE_CLUSTER = [check for folder in ON_A_CLUSTER for path in modules(folder) for check in checks(path)]
 OF_LABS = [(check, path) for folder in WITH_LABS for path in modules(folder) for check in checks(path)]
-OF_CLUSTER_CHECKS = [fault for folder in ON_A_CLUSTER for path in modules(folder) for fault in declared(path)]
+OF_CLUSTER_MODULES = [
+    (fault, path) for folder in ON_A_CLUSTER for path in modules(folder) for fault in declared(path)
+]
+OF_CLUSTER_CHECKS = [fault for fault, _ in OF_CLUSTER_MODULES]
 DECLARED = [(fault, path) for folder in WITH_LABS for path in modules(folder) for fault in declared(path)]
 
 
@@ -79,6 +82,15 @@ def test_an_exception_is_of_a_check_that_exists() -> None:
 def test_a_fault_of_the_cluster_speaks_of_checks_that_exist(entry: Fault) -> None:
     assert not entry.in_a_lab
     speaks_of(entry, OF_THE_CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("entry", "path"), OF_CLUSTER_MODULES, ids=[entry.name for entry, _ in OF_CLUSTER_MODULES]
+)
+def test_a_fault_in_a_module_reddens_checks_of_that_module_alone(entry: Fault, path: Path) -> None:
+    """It runs with those alone; one that others must notice as well stands in fixtures/faults."""
+    own = list(checks(path))
+    assert [it for it in entry.reddens if not any(fnmatchcase(check, it) for check in own)] == []
 
 
 @pytest.mark.parametrize(("entry", "path"), DECLARED, ids=[entry.name for entry, _ in DECLARED])

@@ -35,7 +35,6 @@ pytestmark = pytest.mark.requires("bgp")
     reddens={
         "kubernetes/datapath/bgp/sessions": "every node has a session with every other",
         "kubernetes/datapath/bgp/routes": "BIRD's routes are the nodes' blocks",
-        "kubernetes/pods/pods_on_other_nodes/every_direction": "client → remote",
     },
     spares=("kubernetes/pods/pods_on_one_node/both_directions", "kubernetes/datapath/bgp/host_routes"),
     requires=(Feature.BGP,),

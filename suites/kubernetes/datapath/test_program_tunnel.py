@@ -40,7 +40,6 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 @fault(
     reddens={
         "kubernetes/datapath/program_tunnel/bare_packets_inside": "client → remote",
-        "kubernetes/pods/pods_on_other_nodes/every_direction": "client → remote",
     },
     spares=("kubernetes/pods/pods_on_one_node/both_directions", "kubernetes/datapath/program_tunnel/device"),
     requires=(Feature.PROGRAM_TUNNEL,),

@@ -36,7 +36,6 @@ pytestmark = [pytest.mark.claim("LVS-3"), pytest.mark.requires("kube-proxy-nftab
 @fault(
     reddens={
         "kubernetes/services/kube_proxy_maps/by_address": "the map of addresses has each way to the Service",
-        "kubernetes/services/clusterip_from_pods/other_node": "client → service/far",
     },
     spares=(
         "kubernetes/services/kube_proxy_maps/by_node_port",
