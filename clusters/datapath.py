@@ -73,12 +73,12 @@ class Addresses(StrEnum):
 class Datapath:
     """A CNI's way of moving packets, as a profile sets it up.
 
-    `daemon` is the process on every node that keeps it up, `enforcer` the one that enforces NetworkPolicy, `plugin` the binary in /opt/cni/bin that makes a pod's
-    link, `files` are what it leaves on a node and needs to make pods, `chains` how its iptables chains begin.
-    `of_pods` are patterns of rules and sets that come and go with pods and policies.
-    `harmless` are patterns of lines in its logs that are no error of the network, each with the reason. Where
-    `follows_the_default_route` is set, a node has no route for its own subnet as a whole, and sends packets for a
-    pod that is gone to its default gateway.
+    `daemon` is the process on every node that keeps it up, `enforcer` the one that enforces NetworkPolicy,
+    `plugin` the binary in /opt/cni/bin that makes a pod's link, `files` are what it leaves on a node and needs
+    to make pods, `chains` how its iptables chains begin, `of_pods` patterns of rules and sets that come and go
+    with pods and policies, `harmless` patterns of lines in its logs that are no error of the network, each with
+    the reason. Where `follows_the_default_route` is set, a node has no route for its own subnet as a whole, and
+    sends packets for a pod that is gone to its default gateway.
     """
 
     attachment: Bridge | RoutedVeth
