@@ -51,7 +51,19 @@ TABLE = [
             }
         },
     ),
-    rule("endpoint-1", {"dnat": {"addr": "10.244.1.2", "port": 8080}}),
+    rule(
+        "endpoint-1",
+        {
+            "dnat": {
+                "addr": {
+                    "map": {
+                        "key": {"numgen": {"mode": "random", "mod": 1, "offset": 0}},
+                        "data": {"set": [[0, {"concat": ["10.244.1.2", 8080]}]]},
+                    }
+                }
+            }
+        },
+    ),
     rule("endpoint-2", {"dnat": {"addr": "10.244.2.2", "port": 8080}}),
 ]
 
