@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from clusters import drain, kind, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
-from clusters.capabilities import PROBES, Capability
+from clusters.capabilities import PROBES, Capability, Found
 from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
@@ -145,12 +146,20 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
     return _cluster(wanted, image, record, api, adopted=False)
 
 
+@cache
+def lacking(needed: frozenset[Capability]) -> Mapping[Capability, Found]:
+    """Of these what the engine's kernel is known to lack, tried once in a process.
+
+    What could not be tried (on a fresh machine nothing has the tools yet) is not known, and stops nobody.
+    """
+    found = probe()
+    return {it: found[it] for it in sorted(needed) if found[it].able is False}
+
+
 def require(profile: Profile, needed: frozenset[Capability]) -> None:
     """HostCannot for what the engine's kernel is known to lack, before anything is built."""
-    found = probe()
-    lacking = sorted(it for it in needed if found[it].able is False)
-    if lacking:
-        words = ", ".join(f"{it} (kernel module {PROBES[it].module}): {found[it].detail}" for it in lacking)
+    if found := lacking(needed):
+        words = ", ".join(f"{it} (kernel module {PROBES[it].module}): {seen.detail}" for it, seen in found.items())
         raise HostCannot(f"profile {profile.name} needs what this kernel lacks: {words}")
 
 

@@ -6,8 +6,14 @@ import pytest
 
 from clusters import cluster
 from clusters.capabilities import Capability, Found
-from clusters.cluster import require
+from clusters.cluster import lacking, require
 from clusters.model import HostCannot, load_cni, load_profile, needs
+
+
+@pytest.fixture(autouse=True)
+def another_kernel() -> None:
+    """Each test has a kernel of its own."""
+    lacking.cache_clear()
 
 
 def needed(name: str) -> frozenset[Capability]:
@@ -45,3 +51,4 @@ def test_what_the_kernel_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_could_not_be_tried_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "probe", lambda: dict.fromkeys(Capability, Found(None, "not tried")))
     require(load_profile("flannel-ipip"), needed("flannel-ipip"))
+    assert lacking(needed("flannel-ipip")) == {}
