@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from fixtures.verdicts.network_policy import manifest
+
 Object = dict[str, Any]
 FILE = Path(__file__).with_name("clauses.yaml")
 
@@ -28,12 +30,7 @@ def read(file: Path = FILE) -> tuple[Clause, ...]:
             name=item["name"],
             tag=item["tag"],
             policies=tuple(
-                {
-                    "apiVersion": "networking.k8s.io/v1",
-                    "kind": "NetworkPolicy",
-                    "metadata": {"namespace": policy["namespace"], "name": f"{item['name']}-{number}"},
-                    "spec": policy["spec"],
-                }
+                manifest(policy["namespace"], f"{item['name']}-{number}", policy["spec"])
                 for number, policy in enumerate(item["policies"])
             ),
         )

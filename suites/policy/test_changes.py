@@ -18,15 +18,13 @@ from fixtures.probes.convergence import Convergence, must_become
 from fixtures.probes.plan import at, every
 from fixtures.probes.policy_promises import by_policy
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
-from fixtures.verdicts.network_policy import NetworkPolicy
+from fixtures.verdicts.network_policy import NetworkPolicy, manifest
 from fixtures.verdicts.observation import Cell
-from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
+from fixtures.world.populace import SETTLED_WITHIN, WAYS, Populace
 from suites.policy.clauses import Object
 
 pytestmark = [pytest.mark.claim("POL-4"), pytest.mark.requires("network-policy")]
 
-WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 FROM_CLIENTS = {"podSelector": {"matchLabels": {"role": "client"}}}
 OF_BLUE = {"namespaceSelector": {"matchLabels": {"team": "blue"}}}
 
@@ -42,8 +40,7 @@ def for_a(peer: Object) -> Object:
 
 def policy(spec: Object) -> Object:
     """One policy of namespace x."""
-    metadata = {"namespace": "x", "name": "changing"}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return manifest("x", "changing", spec)
 
 
 class Follows:

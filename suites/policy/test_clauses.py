@@ -22,13 +22,10 @@ from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import between
 from fixtures.probes.policy_promises import by_policy
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.world.populace import NUMBERS, SETTLED_WITHIN, Populace
+from fixtures.world.populace import SETTLED_WITHIN, WAYS, Populace
 from suites.policy.clauses import CLAUSES, Clause
-
-WAYS = [way(number) for way in (tcp, udp) for number in NUMBERS]
 
 
 @fault(
