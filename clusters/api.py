@@ -14,7 +14,7 @@ from typing import Any
 
 import urllib3
 from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
+from kubernetes.client import ApiClient, Configuration, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from kubernetes.dynamic import DynamicClient
@@ -120,6 +120,18 @@ class Api:
                 resource, body=change, name=name, content_type="application/merge-patch+json", **where
             )
 
+    def patch_status(self, kind: Kind, name: str, status: Object, namespace: str = "") -> None:
+        """Merge `status` into an object's status, as the controller would that it belongs to."""
+        resource, where = self._address(kind, namespace)
+        with _explained(f"patch the status of {kind} {name}"):
+            self._dynamic.patch(
+                resource.status,
+                body={"status": status},
+                name=name,
+                content_type="application/merge-patch+json",
+                **where,
+            )
+
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
         """One object, None where there is none of that name."""
         resource, where = self._address(kind, namespace)
@@ -132,6 +144,28 @@ class Api:
     def list(self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "") -> dict[str, Object]:
         """All objects of a kind that the selectors choose, by name."""
         return self._snapshot(kind, namespace, labels, fields)[0]
+
+    def proxied(self, kind: Kind, name: str, namespace: str, *, within: float = 5.0) -> Mapping[str, str]:
+        """GET / from a Pod or Service, named "web:8080" with its port, through the server; the answer's headers.
+
+        ApiRefused where the server gets no answer, or one that is an error, in so many seconds.
+        """
+        core = CoreV1Api(self.client)
+        asks = {
+            POD: core.connect_get_namespaced_pod_proxy_with_http_info,
+            SERVICE: core.connect_get_namespaced_service_proxy_with_http_info,
+        }
+        with _explained(f"proxy to {kind} {namespace}/{name}"):
+            _, _, headers = asks[kind](name, namespace, _request_timeout=within)
+            return dict(headers)
+
+    def log(self, pod: str, container: str, namespace: str, *, within: float = 5.0) -> str:
+        """What a container has printed so far; ApiRefused where its node does not tell in so many seconds."""
+        with _explained(f"log of {namespace}/{pod}"):
+            text: str = CoreV1Api(self.client).read_namespaced_pod_log(
+                pod, namespace, container=container, _request_timeout=within
+            )
+            return text
 
     def delete(self, kind: Kind, *names: str, namespace: str = "", grace: int | None = None) -> None:
         """Ask for the objects to go; one that is gone already is fine. `grace` is in seconds."""
