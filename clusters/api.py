@@ -152,12 +152,12 @@ class Api:
         """
         core = CoreV1Api(self.client)
         asks = {
-            POD: core.connect_get_namespaced_pod_proxy_with_http_info,
-            SERVICE: core.connect_get_namespaced_service_proxy_with_http_info,
+            POD: core.connect_get_namespaced_pod_proxy,
+            SERVICE: core.connect_get_namespaced_service_proxy,
         }
         with _explained(f"proxy to {kind} {namespace}/{name}"):
-            _, _, headers = asks[kind](name, namespace, _request_timeout=within)
-            return dict(headers)
+            answer: Any = asks[kind](name, namespace, _preload_content=False, _request_timeout=within)
+            return dict(answer.headers)
 
     def log(self, pod: str, container: str, namespace: str, *, within: float = 5.0) -> str:
         """What a container has printed so far; ApiRefused where its node does not tell in so many seconds."""

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.claim("DNS-4")
 RESOLV_CONF, HOSTS, HOSTNAME = "/etc/resolv.conf", "/etc/hosts", "/proc/sys/kernel/hostname"
 ON_HOST = Container(ports=(Port(18092, "TCP"),))
 BACKUP = "203.0.113.7"
-NOWHERE = [f"nowhere-{number}.example" for number in range(1, 32)]
+NOWHERE = [f"nowhere-{number}.svc.cluster.local" for number in range(1, 32)]
 """With the one that is right they are 32 places, the most that Kubernetes lets a pod search."""
 
 
