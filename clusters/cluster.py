@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import IPv4Address
 from pathlib import Path
 
-from clusters import drain, kind, network, records, shell
+from clusters import drain, kind, metallb, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
 from clusters.capabilities import PROBES, Capability, Found
@@ -24,6 +25,7 @@ from clusters.labels import FAKE_NODE_LABEL, RunId, is_over
 from clusters.model import (
     Cni,
     HostCannot,
+    LoadBalancer,
     Profile,
     UsageError,
     chosen_version,
@@ -238,8 +240,13 @@ def _created(
             daemons_running(api, manifests)
         with watch.phase("coredns ready"), progress.step("wait for CoreDNS"):
             coredns_ready(api)
+        if profile.load_balancer is LoadBalancer.METALLB:
+            with watch.phase("load balancer"), progress.step("install MetalLB"):
+                metallb.install(api, IPv4Address(gateways[0]))
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
     versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.cni_version}
+    if profile.load_balancer is LoadBalancer.METALLB:
+        versions["metallb"] = metallb.VERSION
     return record.model_copy(update={"bring_up": bring_up, "versions": versions}), api
 
 

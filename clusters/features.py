@@ -28,6 +28,8 @@ class Feature(StrEnum):
     """flanneld leases each node its subnet, and writes that down in the Node objects and on the nodes."""
     HOST_PORT = "host-port"
     """Pods may bind a port of their node."""
+    LOAD_BALANCER = "load-balancer"
+    """Services of type LoadBalancer are given an address of the nodes' network, and a node answers for it."""
     KUBE_PROXY_IPTABLES = "kube-proxy-iptables"
     """Services are carried by kube-proxy's iptables rules."""
     KUBE_PROXY_NFTABLES = "kube-proxy-nftables"
@@ -37,5 +39,7 @@ class Feature(StrEnum):
     UDP_FORGOTTEN_AT_ZERO = "udp-forgotten-at-zero"
     """kube-proxy wipes what is remembered of UDP clients also when a Service loses its last endpoint. Releases of
     Kubernetes from 1.32 to the summer of 2026 do not (kubernetes/kubernetes#139628)."""
+    SEVERAL_RELEASES = "several-releases"
+    """More than one release of the CNI is known, so that a cluster can go from one to another."""
     IPV6 = "ipv6"
     """Pods and Services have IPv6 addresses as well."""

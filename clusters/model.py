@@ -38,6 +38,13 @@ class KubeProxy(StrEnum):
     IPVS = "ipvs"
 
 
+class LoadBalancer(StrEnum):
+    """Who gives Services of type LoadBalancer an address."""
+
+    NOBODY = "nobody"
+    METALLB = "metallb"
+
+
 def _subnets(text: object) -> object:
     return text.split(",") if isinstance(text, str) else text
 
@@ -60,6 +67,7 @@ class Profile(BaseModel):
     summary: str
     cni: str
     kube_proxy: KubeProxy = KubeProxy.IPTABLES
+    load_balancer: LoadBalancer = LoadBalancer.NOBODY
     workers: int = 2
     pod_subnet: Subnets
     service_subnet: Subnets
@@ -68,7 +76,7 @@ class Profile(BaseModel):
 
 
 @dataclass(frozen=True)
-class CniImage:
+class ManifestImage:
     """An image that a CNI's manifest names, and where each source has it.
 
     `reference` is the name that the manifest uses; both sources put it on the nodes under this very name.
@@ -108,7 +116,7 @@ class Cni(Protocol):
     def datapath(self, profile: Profile) -> Datapath:
         """How pods hang on their nodes when set up as the profile says, and how packets travel between nodes."""
 
-    def images(self, version: str) -> tuple[CniImage, ...]:
+    def images(self, version: str) -> tuple[ManifestImage, ...]:
         """The images of that release, for the node image to carry."""
 
     def manifests(self, profile: Profile, version: str) -> list[dict[str, Any]]:
@@ -138,7 +146,12 @@ def chosen_options(cni: Cni, profile: Profile) -> dict[str, str]:
 
 def features(cni: Cni, profile: Profile) -> frozenset[Feature]:
     """What a cluster of this profile supports: what its CNI does, its kube-proxy, and what the profile adds."""
-    return profile.features | {Feature(f"kube-proxy-{profile.kube_proxy}")} | cni.features(profile)
+    found = profile.features | {Feature(f"kube-proxy-{profile.kube_proxy}")} | cni.features(profile)
+    if len(cni.versions) > 1:
+        found |= {Feature.SEVERAL_RELEASES}
+    if profile.load_balancer is not LoadBalancer.NOBODY:
+        found |= {Feature.LOAD_BALANCER}
+    return found
 
 
 def profile_names() -> list[str]:

@@ -51,6 +51,9 @@ class NftablesMaps:
 
 NFTABLES = NftablesMaps()
 
+IPVS_LINK = "kube-ipvs0"
+"""The link that holds every ClusterIP in ipvs mode."""
+
 
 @dataclass(frozen=True)
 class ServiceProxy:

@@ -14,7 +14,7 @@ from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, with_environment
-from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.model import ManifestImage, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -111,11 +111,11 @@ class Calico:
             of_pods=OF_PODS,
         )
 
-    def images(self, version: str) -> tuple[CniImage, ...]:
+    def images(self, version: str) -> tuple[ManifestImage, ...]:
         release = chosen_version(self, version)
         programs = {"node": "calico-node", "cni": "calico", "kube-controllers": "kube-controllers"}
         return tuple(
-            CniImage(reference(image, release), f"calico/{release}", program)
+            ManifestImage(reference(image, release), f"calico/{release}", program)
             for image, program in programs.items()
         )
 

@@ -14,7 +14,7 @@ from clusters.cni import calico, flannel
 from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.manifests import Objects, find, with_images
-from clusters.model import CniImage, Profile, UsageError, chosen_version
+from clusters.model import ManifestImage, Profile, UsageError, chosen_version
 
 _UNDERLAY_MTU = 1500
 """What the network that kind's nodes are on takes."""
@@ -70,7 +70,7 @@ class Canal:
             follows_the_default_route=True,
         )
 
-    def images(self, version: str) -> tuple[CniImage, ...]:
+    def images(self, version: str) -> tuple[ManifestImage, ...]:
         return (*calico.CNI.images(version), flannel.CNI.images(flannel.CNI.versions[0])[0])
 
     def manifests(self, profile: Profile, version: str) -> Objects:

@@ -17,7 +17,7 @@ from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, container, find
-from clusters.model import CniImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.model import ManifestImage, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -32,6 +32,11 @@ class Release:
 
 _RELEASES = MappingProxyType(
     {
+        "v0.28.10": Release(
+            "944a3c1f925f117727a1b7272a323c80965da642498397ec7e6ea9bef0f9e6c5",
+            "ghcr.io/flannel-io/flannel:v0.28.10",
+            "ghcr.io/flannel-io/flannel-cni-plugin:v1.9.1-flannel3",
+        ),
         "v0.28.4": Release(
             "0bd380eb4954227c903bdea96dc9254650badd2d45ebe31978a47c3ffe2e9727",
             "ghcr.io/flannel-io/flannel:v0.28.4",
@@ -148,9 +153,12 @@ class Flannel:
             chains=CHAINS,
         )
 
-    def images(self, version: str) -> tuple[CniImage, ...]:
+    def images(self, version: str) -> tuple[ManifestImage, ...]:
         release = _RELEASES[chosen_version(self, version)]
-        return (CniImage(release.flannel, f"flannel/{version}"), CniImage(release.plugin, "flannel-cni-plugin"))
+        return (
+            ManifestImage(release.flannel, f"flannel/{version}"),
+            ManifestImage(release.plugin, "flannel-cni-plugin"),
+        )
 
     def manifests(self, profile: Profile, version: str) -> Objects:
         objects = upstream(chosen_version(self, version))
@@ -185,6 +193,7 @@ def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
     wanted: list[Change] = [
         lambda objects: in_pod_subnet(objects, profile),
         lambda objects: by_backend(objects, backend),
+        in_an_older_format,
     ]
     if backend.opens_tun:
         wanted.append(may_open_tun)
@@ -213,6 +222,17 @@ def by_backend(objects: Objects, backend: Backend) -> Objects:
     changed, conf = _net_conf(objects, _CONFIGURATION)
     conf["Backend"] = dict(backend.config)
     return _with_net_conf(changed, _CONFIGURATION, conf)
+
+
+def in_an_older_format(objects: Objects) -> Objects:
+    """The CNI configuration is in format 0.3.1, as releases before v0.28.10 have it: every plugin reads that.
+
+    The plugin that can be compiled from source reads up to 0.4.0, and later releases say 1.0.0.
+    """
+    changed = deepcopy(objects)
+    data = find(changed, "ConfigMap", _CONFIGURATION)["data"]
+    data["cni-conf.json"] = json.dumps({**json.loads(data["cni-conf.json"]), "cniVersion": "0.3.1"}, indent=2)
+    return changed
 
 
 def may_open_tun(objects: Objects) -> Objects:

@@ -22,7 +22,7 @@ def component(go: Go, recipe: Recipe, image: ImageRecipe, base: str, tag: str) -
     """Build one image of a recipe's programs, and of files of its module, on `base` (`scratch` for none)."""
     with cache.scratch(recipe.component) as context:
         root = context / "root"
-        for program, target in image.files.items():
+        for program, target in recipe.programs(image).items():
             _place(programs.path(recipe, program), root, target)
         for target, there in image.links.items():
             _place(root / there.lstrip("/"), root, target)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters import metallb
 from clusters.images import debian, recipes, registry
 from clusters.images import source as built
 from clusters.images.steps import Artifact
-from clusters.model import Cni, Profile
+from clusters.model import Cni, LoadBalancer, ManifestImage, Profile
 
 
 class Source(StrEnum):
@@ -60,7 +61,7 @@ def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version
     kubernetes = recipes.load(f"kubernetes/{kubernetes_version}" if kubernetes_version else "kubernetes")
     agent, origins = _source_agent()
     images: dict[str, Artifact] = {}
-    for wanted in cni.images(cni_version):
+    for wanted in _in_the_store(profile, cni, cni_version):
         recipe = recipes.load(wanted.recipe)
         images[wanted.reference] = built.component(recipe, recipe.image(wanted.program))
         origins.append(Origin(wanted.reference, Source.SOURCE, recipe.detail))
@@ -78,7 +79,7 @@ def from_registry(profile: Profile, cni: Cni, cni_version: str, kubernetes_versi
     agent = _registry_agent()
     images: dict[str, Artifact] = {}
     pulled = {"node": base}
-    for wanted in cni.images(cni_version):
+    for wanted in _in_the_store(profile, cni, cni_version):
         pulled[wanted.reference] = registry.image(wanted.reference)
         images[wanted.reference] = registry.pulled(pulled[wanted.reference])
 
@@ -88,6 +89,12 @@ def from_registry(profile: Profile, cni: Cni, cni_version: str, kubernetes_versi
 
     target = built.profile_node(profile.name, registry.pulled(base), images, agent)
     return Plan(Source.REGISTRY, target, agent.name, kubernetes, origins, lambda: registry.reach(base))
+
+
+def _in_the_store(profile: Profile, cni: Cni, cni_version: str) -> tuple[ManifestImage, ...]:
+    """What the nodes of a profile have in their store besides Kubernetes' own images and the agent's."""
+    balancer = metallb.IMAGES if profile.load_balancer is LoadBalancer.METALLB else ()
+    return (*cni.images(cni_version), *balancer)
 
 
 def agent_from_source() -> Plan:
@@ -119,11 +126,14 @@ def docker_guest(source: Source) -> Plan:
     return _layer(source, built.docker_guest, "Debian's Docker and User-Mode Linux")
 
 
-def program(source: Source, recipe_name: str, reference: str) -> Plan:
-    """A component's image on its own: compiled here, or the one that registries have under `reference`."""
+def program(source: Source, recipe_name: str, reference: str, of: str = "") -> Plan:
+    """A component's image on its own: compiled here, or the one that registries have under `reference`.
+
+    `of` is a program in it, where the component has several images.
+    """
     if source is Source.SOURCE:
         recipe = recipes.load(recipe_name)
-        image = built.component(recipe, recipe.image())
+        image = built.component(recipe, recipe.image(of))
         origin = Origin(reference, source, recipe.detail)
         return Plan(source, image, "", "", lambda: (origin,))
     wanted = registry.image(reference)

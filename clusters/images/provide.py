@@ -20,7 +20,7 @@ from clusters.images.plans import Source as Source
 from clusters.images.source import go_programs
 from clusters.images.steps import Artifact, Lane, carry_out, missing
 from clusters.images.unavailable import ImagesUnavailable as ImagesUnavailable
-from clusters.model import Cni, Profile, UsageError, load_cni
+from clusters.model import Cni, ManifestImage, Profile, UsageError, load_cni
 from clusters.progress import Progress, say
 
 
@@ -92,8 +92,16 @@ def ensure_etcd(source: Source = Source.AUTO) -> Image:
 
 def ensure_flannel(version: str, source: Source = Source.AUTO) -> Image:
     """Make sure of flanneld's image of that release; UsageError for one that is not known."""
-    flanneld = load_cni("flannel").images(version)[0]
-    return _ensure(lambda one: plans.program(one, flanneld.recipe, flanneld.reference), source)
+    return _ensure_of(load_cni("flannel").images(version)[0], source)
+
+
+def ensure_release(cni: Cni, version: str, source: Source = Source.AUTO) -> dict[str, Image]:
+    """Make sure of a release's images alone, by the names that its manifest has for them."""
+    return {image.reference: _ensure_of(image, source) for image in cni.images(version)}
+
+
+def _ensure_of(image: ManifestImage, source: Source) -> Image:
+    return _ensure(lambda one: plans.program(one, image.recipe, image.reference, image.program), source)
 
 
 def _ensure(make: Callable[[Source], Plan], source: Source) -> Image:

@@ -23,10 +23,15 @@ SCRATCH, USERLAND = "scratch", "userland"
 """Bases of images that are no context of their own: nothing, and Debian with the kernel's network tools."""
 
 
+_TOOL = re.compile(r"^(?:tool )?\s*\S+/(\w+)$", re.MULTILINE)
+"""A program that a go.mod names as a tool: its line ends with the program's name and has no version."""
+
+
 class ImageRecipe(BaseModel):
     """One image made of built programs.
 
-    `files` maps a program to its path in the image, `links` further paths to such a path. `trees` maps folders of
+    `files` maps a program to its path in the image, `newer` one that older versions do not have; `links` are
+    further paths to such a path. `trees` maps folders of
     the module to their paths, `without` such files to a pattern: lines that it matches are left out. `folders` are
     there and empty. `base` is what lies under all this: nothing, Debian with the kernel's network tools
     (`userland`), or a context that is laid on the latter. `reference` is empty where whoever asks for the image
@@ -38,6 +43,7 @@ class ImageRecipe(BaseModel):
     reference: str = ""
     base: str = SCRATCH
     files: dict[str, str]
+    newer: dict[str, str] = {}
     links: dict[str, str] = {}
     trees: dict[str, str] = {}
     without: dict[str, str] = {}
@@ -83,7 +89,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Component and version, as in `CniImage.recipe`."""
+        """Component and version, as in `ManifestImage.recipe`."""
         return f"{self.component}/{self.version}"
 
     def image(self, program: str = "") -> ImageRecipe:
@@ -93,6 +99,11 @@ class Recipe:
             wanted = program or "any program"
             raise UsageError(f"{self.name} makes {len(found)} images with {wanted}, not one")
         return found[0]
+
+    def programs(self, image: ImageRecipe) -> dict[str, str]:
+        """The programs of an image in this version, each with its path there."""
+        tools = _TOOL.findall((self.folder / "go.mod").read_text())
+        return image.files | {name: path for name, path in image.newer.items() if name in tools}
 
     @property
     def folder(self) -> Path:

@@ -1,8 +1,8 @@
-"""Putting images into the containerd store of a node image."""
+"""Putting images into the containerd store of a node image, or of nodes that run already."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from clusters import shell
@@ -30,18 +30,40 @@ def put(base: str, images: Mapping[str, str], tag: str) -> None:
             before = container.listing()
             container.start_containerd(log)
             container.ctr("images", "import", "--local", "--no-unpack", str(archive))
-            for name, source in images.items():
-                canonical = _canonical(source)
-                if canonical != _canonical(name):
-                    container.ctr("images", "tag", "--force", canonical, _canonical(name))
-            for canonical in {_canonical(source) for source in images.values()}:
-                if canonical not in {_canonical(name) for name in images}:
-                    container.ctr("images", "rm", canonical)
+            _name(container.ctr, images)
             container.stop_containerd()
             changed = sorted(container.listing().items() - before.items())
             container.fetch([path for path, _ in changed], layer / "store.tar")
         (layer / "Dockerfile").write_text(f"FROM {base}\nADD store.tar /\n")
         local.build(layer, tag, log="node")
+
+
+def add(nodes: Iterable[str], images: Mapping[str, str]) -> None:
+    """Put images into the stores of nodes that run, by their containers' names; `images` as in `put`."""
+    with cache.scratch("node") as place:
+        archive, there = place / "images.tar", "/var/lib/netproof-images.tar"
+        local.save(sorted(set(images.values())), archive)
+        for node in nodes:
+
+            def ctr(*words: str, node: str = node) -> object:
+                return shell.run(["docker", "exec", node, "ctr", "--namespace=k8s.io", *words], timeout=300)
+
+            shell.run(["docker", "cp", archive, f"{node}:{there}"], timeout=300)
+            try:
+                ctr("images", "import", there)
+                _name(ctr, images)
+            finally:
+                shell.run(["docker", "exec", node, "rm", there])
+
+
+def _name(ctr: Callable[..., object], images: Mapping[str, str]) -> None:
+    """Give the images in a store the names that they shall have there, and no others."""
+    wanted = {_canonical(name) for name in images}
+    for name, source in images.items():
+        if _canonical(source) != _canonical(name):
+            ctr("images", "tag", "--force", _canonical(source), _canonical(name))
+    for source in {_canonical(source) for source in images.values()} - wanted:
+        ctr("images", "rm", source)
 
 
 class _Container:

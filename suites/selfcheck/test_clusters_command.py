@@ -16,7 +16,7 @@ def test_an_unknown_profile_lists_the_known_ones(capsys: pytest.CaptureFixture[s
 
 def test_an_unknown_release_of_the_cni_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "flannel-vxlan", "--cni-version", "v9"]) == 2
-    assert "known are: v0.28.4," in capsys.readouterr().err
+    assert "known are: v0.28.10," in capsys.readouterr().err
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

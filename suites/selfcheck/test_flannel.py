@@ -103,9 +103,11 @@ def test_features_follow_backend_and_families() -> None:
 
 
 def test_an_unknown_release_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"unknown flannel version 'v9'; known are: v0.28.4, v0.27.4, .*v0.25.7"):
+    with pytest.raises(
+        UsageError, match=r"unknown flannel version 'v9'; known are: v0.28.10, v0.28.4, v0.27.4, .*v0.25.7"
+    ):
         chosen_version(CNI, "v9")
-    assert chosen_version(CNI, None) == "v0.28.4"
+    assert chosen_version(CNI, None) == "v0.28.10"
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones() -> None:

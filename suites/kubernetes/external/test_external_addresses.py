@@ -63,7 +63,7 @@ def external_addresses_dropped(site: Site) -> Iterator[None]:
 
 @fault(
     reddens={
-        "kubernetes/external/external_addresses/source_ranges": "client → light at 203.0.113.11: answered",
+        "kubernetes/external/external_addresses/source_ranges": "client → light at 203.0.113.11: remote answered",
     },
     spares=("kubernetes/external/external_addresses/external_ips",),
 )

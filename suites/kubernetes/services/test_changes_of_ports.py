@@ -59,7 +59,7 @@ GIVEN_UP = {"removes": 81, "renumbers": 80}
 
 
 @fault(
-    reddens={"kubernetes/services/changes_of_ports/all_six": "moves on ‹near›: answered by wide"},
+    reddens={"kubernetes/services/changes_of_ports/all_six": "moves on ‹near›: wide answered"},
     spares=("kubernetes/services/service_ports/*", "kubernetes/external/node_port/every_node_from_everywhere"),
 )
 def old_door_left_open(site: Site) -> Iterator[None]:

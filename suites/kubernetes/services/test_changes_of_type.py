@@ -43,7 +43,7 @@ PAIRS = tuple(permutations(ServiceType, 2))
 
 
 @fault(
-    reddens={"kubernetes/services/changes_of_type/each_to_each": "on ‹near›: answered by remote"},
+    reddens={"kubernetes/services/changes_of_type/each_to_each": "on ‹near›: remote answered"},
     spares=("kubernetes/services/changes_of_ports/*", "kubernetes/external/node_port/every_node_from_everywhere"),
 )
 def doors_left_open(site: Site) -> Iterator[None]:

@@ -13,8 +13,6 @@ network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from ipaddress import ip_address
 
 import pytest
@@ -43,20 +41,15 @@ ON_HOST = Container(ports=(Port(NODES_PORT, "TCP"), Port(NODES_PORT, "UDP")))
 NOT_COUNTED = ip_address("2001:db8::1")
 
 
-@contextmanager
-def by_hand(services: Services, name: str) -> Iterator[Service]:
-    """A Service whose slices the check writes; they go with it."""
-    with services.standing(ServiceSpec(name, by_hand=True)) as service:
-        yield service
-
-
 def test_outside_the_pod_network(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """Pods and nodes reach a machine that is no node by the ClusterIP and by the name, TCP and UDP."""
     outside = world["outside"]
 
-    with by_hand(services, "elsewhere") as made:
+    def slices(service: Service) -> list[Object]:
+        return [endpoints_by_hand(service, [address_of(outside)], TCP, UDP)]
+
+    with services.by_hand("elsewhere", slices) as made:
         elsewhere = made.served_by([outside])
-        world.api.create(endpoints_by_hand(elsewhere, [address_of(outside)], TCP, UDP))
         inside = every([*world.one_pod_of_each_node, *world.nodes], [cluster_ip(elsewhere)], [tcp(80), udp(80)])
         named = every([world["client"]], [by_name(elsewhere)], [tcp(80), udp(80)])
         became = must_become(prober, all_of([*inside, *named], reached()))
@@ -69,12 +62,13 @@ def test_split_by_port(world: World, services: Services, prober: Prober, proof: 
     neighbour, remote = world["neighbour"], world["remote"]
     sources = [*world.one_pod_of_each_node, *world.nodes]
 
-    with by_hand(services, "halves") as halves:
-        slices = (
-            endpoints_by_hand(halves, [address_of(neighbour)], TCP, name="tcp"),
-            endpoints_by_hand(halves, [address_of(remote)], UDP, name="udp"),
-        )
-        world.api.create(*slices)
+    def slices(service: Service) -> list[Object]:
+        return [
+            endpoints_by_hand(service, [address_of(neighbour)], TCP, name="tcp"),
+            endpoints_by_hand(service, [address_of(remote)], UDP, name="udp"),
+        ]
+
+    with services.by_hand("halves", slices) as halves:
         first = every(sources, [cluster_ip(halves, neighbour.identity)], [tcp(80)] * 5)
         second = every(sources, [cluster_ip(halves, remote.identity)], [udp(80)] * 5)
         became = must_become(prober, all_of([*first, *second], reached()))
@@ -87,18 +81,16 @@ def test_split_by_address(world: World, services: Services, prober: Prober, proo
     ends = [world["neighbour"], world["remote"]]
     sources = [*world.one_pod_of_each_node, *world.nodes]
 
-    with by_hand(services, "spread") as made:
+    def slices(service: Service) -> list[Object]:
+        each = [endpoints_by_hand(service, [address_of(end)], TCP, name=end.name) for end in ends]
+        return [*each, endpoints_by_hand(service, [NOT_COUNTED], TCP, name="six")]
+
+    with services.by_hand("spread", slices) as made:
         spread = made.served_by(ends)
-        world.api.create(*slices_of_each(spread), endpoints_by_hand(spread, [NOT_COUNTED], TCP, name="six"))
         became = must_spread(prober, sources, cluster_ip(spread), tcp(80))
 
     proof.concludes(became.judgement)
     proof.fact("the endpoints of both slices answered everywhere", became.complete, became.answered)
-
-
-def slices_of_each(service: Service) -> list[Object]:
-    """A slice for each endpoint."""
-    return [endpoints_by_hand(service, [address_of(end)], TCP, name=end.name) for end in service.backends]
 
 
 def test_pods_on_the_network_of_their_nodes(

@@ -35,7 +35,7 @@ INSIDE = ServiceSpec("inside", ("remote",), extra={"internalTrafficPolicy": "Loc
 
 @fault(
     reddens={
-        "kubernetes/services/internal_traffic_local/own_endpoints_or_nobody": "client → service/inside: answered"
+        "kubernetes/services/internal_traffic_local/own_endpoints_or_nobody": "service/inside: remote answered"
     },
     spares=("kubernetes/services/clusterip_from_pods/other_node", "kubernetes/services/service_ports/many_ports"),
 )
