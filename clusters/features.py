@@ -26,6 +26,8 @@ class Feature(StrEnum):
     """Nodes tell each other their pods' subnets by BGP."""
     FLANNEL_LEASES = "flannel-leases"
     """flanneld leases each node its subnet, and writes that down in the Node objects and on the nodes."""
+    BANDWIDTH = "bandwidth"
+    """Pods' bandwidth annotations are heeded: a plugin behind the CNI's own lays a queue at the pod's link."""
     HOST_PORT = "host-port"
     """Pods may bind a port of their node."""
     LOAD_BALANCER = "load-balancer"

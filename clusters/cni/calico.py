@@ -92,7 +92,13 @@ class Calico:
     options = MappingProxyType({"encapsulation": tuple(_ENCAPSULATIONS)})
 
     def features(self, profile: Profile) -> frozenset[Feature]:
-        own = {Feature.NETWORK_POLICY, Feature.HOST_PORT, Feature.ROUTED_PODS, Feature.IP_POOLS}
+        own = {
+            Feature.NETWORK_POLICY,
+            Feature.HOST_PORT,
+            Feature.BANDWIDTH,
+            Feature.ROUTED_PODS,
+            Feature.IP_POOLS,
+        }
         return frozenset(own) | self._encapsulation(profile).features
 
     def needs(self, profile: Profile) -> frozenset[Capability]:

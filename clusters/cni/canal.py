@@ -46,6 +46,7 @@ class Canal:
             {
                 Feature.NETWORK_POLICY,
                 Feature.HOST_PORT,
+                Feature.BANDWIDTH,
                 Feature.ROUTED_PODS,
                 Feature.FLANNEL_LEASES,
                 Feature.ENCAPSULATION,

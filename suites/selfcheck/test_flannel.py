@@ -18,7 +18,7 @@ OBJECTS: list[dict[str, Any]] = [
         "kind": "ConfigMap",
         "metadata": {"name": "kube-flannel-cfg"},
         "data": {
-            "cni-conf.json": "{}",
+            "cni-conf.json": '{"cniVersion": "1.0.0", "plugins": []}',
             "net-conf.json": '{"Network": "10.244.0.0/16", "EnableNFTables": false, "Backend": {"Type": "vxlan"}}',
         },
     },
@@ -84,7 +84,7 @@ def test_what_no_change_names_stays_as_it_was() -> None:
         objects = change(objects)
     assert before == OBJECTS
     assert (objects[0], objects[2]) == (OBJECTS[0], OBJECTS[2])
-    assert objects[1]["data"]["cni-conf.json"] == "{}"
+    assert json.loads(objects[1]["data"]["cni-conf.json"]) == {"cniVersion": "0.3.1", "plugins": []}
 
 
 def test_features_follow_backend_and_families() -> None:

@@ -42,8 +42,14 @@ def test_templates_leave_nothing_open(name: str) -> None:
 
 
 def test_the_newest_version_is_the_default() -> None:
-    assert recipes.versions("flannel") == ["v0.28.4", "v0.27.4", "v0.27.0", "v0.26.7", "v0.25.7"]
-    assert recipes.load("flannel").version == "v0.28.4"
+    assert recipes.versions("flannel") == ["v0.28.10", "v0.28.4", "v0.27.4", "v0.27.0", "v0.26.7", "v0.25.7"]
+    assert recipes.load("flannel").version == "v0.28.10"
+
+
+def test_a_program_of_newer_versions_is_in_their_images_alone() -> None:
+    newer, older = (recipes.load(f"flannel/{version}") for version in ("v0.28.10", "v0.28.4"))
+    assert newer.programs(newer.image()).keys() == {"flanneld", "install_conf"}
+    assert older.programs(older.image()).keys() == {"flanneld"}
 
 
 def test_an_unknown_version_is_refused_with_the_known_ones() -> None:

@@ -118,6 +118,9 @@ def test_an_answer_without_identity_is_enough_where_none_is_to_be_had() -> None:
         (reached(answers=["a"]), {"answers": ()}, FAIL, "the answer is nothing instead of a"),
         (reached(answers=["a"]), {"answers": ("a", "c")}, FAIL, "the answer is a, c instead of a"),
         (reached(within=0.5, received=1), {"seconds": None}, FAIL, "0 bytes came back"),
+        (reached(status=503), {"detail": "HTTP/1.1 503 Service Unavailable"}, PASS, "answered"),
+        (reached(status=503), {"detail": "HTTP/1.1 200 OK"}, FAIL, "the server says 200 instead of 503"),
+        (reached(status=200), {"detail": "connected, closed"}, FAIL, "says no status instead of 200"),
     ],
 )
 def test_conditions_of_an_answer(

@@ -42,6 +42,18 @@ def test_each_kind_says_what_makes_it_that_kind() -> None:
     assert alias == {"type": "ExternalName", "externalName": "web.ns"}
 
 
+def test_what_is_extra_is_merged_over_the_rest() -> None:
+    spec = ServiceSpec("x", ("a",), extra={"selector": {"app": "y"}, "internalTrafficPolicy": "Local"}).manifest(
+        "ns"
+    )
+    assert (spec["spec"]["selector"], spec["spec"]["internalTrafficPolicy"]) == ({"app": "y"}, "Local")
+
+
+def test_a_node_port_is_chosen_only_where_it_is_given() -> None:
+    assert ServicePort("tcp", 80, 8080, node_port=30010).manifest()["nodePort"] == 30010
+    assert "nodePort" not in ServicePort("tcp", 80, 8080).manifest()
+
+
 def test_a_named_target_port_stays_a_name() -> None:
     port = ServicePort("web", 80, "http", Protocol.UDP).manifest()
     assert port == {"name": "web", "port": 80, "targetPort": "http", "protocol": "UDP"}
@@ -70,3 +82,12 @@ def test_endpoints_by_hand_belong_to_their_service() -> None:
     assert slice_["metadata"]["labels"] == {"kubernetes.io/service-name": "crowd"}
     assert [endpoint["addresses"] for endpoint in slice_["endpoints"]] == [["198.51.100.1"], ["198.51.100.2"]]
     assert slice_["ports"] == [{"name": "tcp", "port": 8080, "protocol": "TCP"}]
+    assert slice_["metadata"]["name"] == "crowd-by-hand"
+
+
+def test_a_slice_may_be_of_one_port_and_of_another_family() -> None:
+    service = living(ServiceSpec("halves", by_hand=True), clusterIP="10.96.0.9")
+    udp = service.spec.ports[1]
+    slice_ = endpoints_by_hand(service, [ip_address("2001:db8::1")], udp, name="udp")
+    assert (slice_["metadata"]["name"], slice_["addressType"]) == ("halves-udp", "IPv6")
+    assert slice_["ports"] == [{"name": "udp", "port": 8080, "protocol": "UDP"}]
