@@ -7,6 +7,7 @@ pytest_plugins = [
     "fixtures.plugins.terminal",
     "fixtures.plugins.counts",
     "fixtures.plugins.environment",
+    "fixtures.plugins.families",
     "fixtures.plugins.engine",
     "fixtures.plugins.networks",
     "fixtures.plugins.programs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 
 from clusters.features import Feature
 from clusters.metallb import ADDRESSES, IMAGES, pool
@@ -10,7 +10,7 @@ from clusters.model import features, load_cni, load_profile
 
 
 def test_the_pool_ends_before_the_gateway() -> None:
-    addresses, announcement = pool(ip_address("192.0.2.254"))
+    addresses, announcement = pool(IPv4Address("192.0.2.254"))
     assert addresses["spec"]["addresses"] == ["192.0.2.246-192.0.2.253"]
     assert ADDRESSES == 8
     assert announcement["spec"]["ipAddressPools"] == [addresses["metadata"]["name"]]

@@ -31,16 +31,18 @@ RESOLVER = foreign("resolver", "")
 """The server and search path of the asking pod's own resolv.conf."""
 
 
-def test_every_form_of_the_name(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_every_form_of_the_name(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """Short, with namespace, with "svc" and whole, with and without the closing dot, from a pod on each worker."""
-    web = services["web"]
+    web, record = services["web"], "A" if family == 4 else "AAAA"
     names = [web.name, f"{web.name}.{web.namespace}", f"{web.name}.{web.namespace}.svc"]
     whole = [web.full_name.rstrip("."), web.full_name]
-    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name) for name in names + whole])
+    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name, record) for name in names + whole])
 
     seen = prober.sweep(cells)
 
-    proof.concludes(judge(all_of(cells, reached(answers=[str(web.cluster_ip)], within=0.9)), seen))
+    proof.concludes(judge(all_of(cells, reached(answers=[str(web.cluster_ip_of(family))], within=0.9)), seen))
     found = {one.detail for one in seen}
     proof.fact("the search path led each to the whole name", found == {f"NOERROR, {web.full_name}"}, found)
 

@@ -29,13 +29,15 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("EXT-3")
-def test_only_where_an_endpoint_runs(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_only_where_an_endpoint_runs(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """Outside reaches the endpoint's node as itself, and no other; each silent node itself is served."""
     service, outside = services["kept"], world["outside"]
     ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
-    here = every([outside], [node_port(service, world.host_of("remote"))], ways)
+    here = every([outside], [node_port(service, world.host_of("remote"), family)], ways)
     silent = [node for node in world.nodes if node.name != world["remote"].node]
-    doors = [node_port(service, node) for node in silent]
+    doors = [node_port(service, node, family) for node in silent]
     elsewhere = every([outside], doors, ways)
     inside = [cell for node, door in zip(silent, doors, strict=True) for cell in every([node], [door], ways)]
 

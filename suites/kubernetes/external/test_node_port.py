@@ -26,12 +26,14 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("EXT-2")
-def test_every_node_from_everywhere(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_every_node_from_everywhere(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """TCP and UDP to each node from outside, from pods on both workers and from every node."""
     service = services["open"]
     sources = [world["outside"], world["client"], world["remote"], *world.nodes]
     ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
-    cells = every(sources, [node_port(service, node) for node in world.nodes], ways)
+    cells = every(sources, [node_port(service, node, family) for node in world.nodes], ways)
 
     seen = prober.sweep(cells)
 
@@ -39,10 +41,10 @@ def test_every_node_from_everywhere(world: World, services: Services, prober: Pr
 
 
 @pytest.mark.claim("EXT-2")
-def test_has_a_cluster_ip_too(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_has_a_cluster_ip_too(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The same Service by its ClusterIP, from pods and nodes."""
     sources = [world["client"], world["remote"], *world.nodes]
-    cells = every(sources, [cluster_ip(services["open"])], [tcp(80), udp(80)])
+    cells = every(sources, [cluster_ip(services["open"], family=family)], [tcp(80), udp(80)])
 
     seen = prober.sweep(cells)
 
@@ -50,10 +52,10 @@ def test_has_a_cluster_ip_too(world: World, services: Services, prober: Prober, 
 
 
 @pytest.mark.claim("EXT-2")
-def test_large_answers(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_large_answers(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """200 kB by HTTP come whole from outside by each node."""
     service = services["open"]
-    doors = [node_port(service, node) for node in world.nodes]
+    doors = [node_port(service, node, family) for node in world.nodes]
     cells = every([world["outside"]], doors, [get(service.node_port("tcp"), size=200_000, timeout=3.0)])
 
     seen = prober.sweep(cells)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.plugins.proof import Proof
-from fixtures.probes.kernel import addresses_of, look_at
+from fixtures.probes.kernel import addresses_everywhere
 from fixtures.probes.plan import at, every
 from fixtures.probes.promises import seen_as
 from fixtures.probes.runner import Prober
@@ -28,22 +28,21 @@ PODS = ("client", "neighbour", "remote", "third")
 
 
 @pytest.mark.claim("POD-5")
-def test_nodes_reach_pods(world: World, prober: Prober, proof: Proof) -> None:
+def test_nodes_reach_pods(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """From each node to pods on all nodes, which see an address of that very node."""
-    kernels = look_at(prober.conversations, world.nodes)
-    cells = every(world.nodes, [at(world[name]) for name in PODS], WAYS)
+    own = addresses_everywhere(prober.conversations, world.nodes)
+    cells = every(world.nodes, [at(world[name], family) for name in PODS], WAYS)
 
     seen = prober.sweep(cells)
 
-    own = {name: addresses_of(state) for name, state in kernels.items()}
     proof.concludes(judge(seen_as(cells, own), seen))
 
 
 @pytest.mark.claim("POD-5")
-def test_pods_reach_nodes(world: World, prober: Prober, proof: Proof) -> None:
+def test_pods_reach_nodes(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """From pods on all nodes to each node, which sees the pod itself or the node that the pod is on."""
     pods = [world[name] for name in PODS]
-    cells = every(pods, map(at, world.nodes), WAYS)
+    cells = every(pods, [at(node, family) for node in world.nodes], WAYS)
 
     seen = prober.sweep(cells)
 

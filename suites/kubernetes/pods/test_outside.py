@@ -36,11 +36,11 @@ PATIENT = 4.0
 
 
 @pytest.mark.claim("POD-7")
-def test_out(world: World, prober: Prober, proof: Proof) -> None:
+def test_out(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """From pods on all nodes by TCP, UDP, ICMP and 200 kB of HTTP; outside sees the address of the pod's node."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     cells = every(
-        pods, [at(world["outside"])], [tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0)]
+        pods, [at(world["outside"], family)], [tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0)]
     )
 
     seen = prober.sweep(cells)

@@ -37,9 +37,9 @@ WAYS = (tcp(PORT), udp(PORT), udp(PORT, size=1400), ping(), ping(1400), get(PORT
 
 
 @pytest.mark.claim("POD-3")
-def test_both_directions(world: World, prober: Prober, proof: Proof) -> None:
+def test_both_directions(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """TCP, UDP and ICMP, small and large, in both directions, and each sees the other's own address."""
-    cells = between([world["client"], world["neighbour"]], WAYS)
+    cells = between([world["client"], world["neighbour"]], WAYS, family)
 
     seen = prober.sweep(cells)
 

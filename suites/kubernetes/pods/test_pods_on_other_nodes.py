@@ -33,10 +33,10 @@ LARGE = (get(PORT, size=200_000, timeout=3.0), udp(PORT, size=1400), udp(PORT, s
 
 @pytest.mark.claim("POD-4")
 @pytest.mark.parametrize("ways", [SMALL, LARGE], ids=["small", "large"])
-def test_every_direction(world: World, prober: Prober, proof: Proof, ways: tuple[Probe, ...]) -> None:
+def test_every_direction(world: World, family: int, prober: Prober, proof: Proof, ways: tuple[Probe, ...]) -> None:
     """TCP, UDP and ICMP between pods on three nodes, and each sees the other's own address."""
     apart = [world["client"], world["remote"], world["third"]]
-    cells = between(apart, ways)
+    cells = between(apart, ways, family)
 
     seen = prober.sweep(cells)
 

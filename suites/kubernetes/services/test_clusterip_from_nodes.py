@@ -30,10 +30,10 @@ from fixtures.world.world import World
 
 @pytest.mark.claim("SVC-2")
 def test_endpoint_on_another_node(
-    world: World, services: Services, prober: Prober, nodes: Nodes, proof: Proof
+    world: World, services: Services, family: int, prober: Prober, nodes: Nodes, proof: Proof
 ) -> None:
     """Every node, ten times by TCP and by UDP: each under 0.9 s, and no wrong checksum is counted anywhere."""
-    cells = every(world.nodes, [cluster_ip(services["far"])], [tcp(80), udp(80)] * 10)
+    cells = every(world.nodes, [cluster_ip(services["far"], family=family)], [tcp(80), udp(80)] * 10)
     before = nodes.udp_checksum_errors()
 
     seen = prober.sweep(cells)

@@ -33,10 +33,10 @@ LARGE = 200_000
 
 
 @pytest.mark.claim("SVC-2")
-def test_same_node(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_same_node(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Client and only endpoint on one node: TCP and UDP, five times each; the server sees the client itself."""
     client = world["client"]
-    cells = every([client], [cluster_ip(services["near"])], [tcp(80), udp(80)] * 5)
+    cells = every([client], [cluster_ip(services["near"], family=family)], [tcp(80), udp(80)] * 5)
 
     seen = prober.sweep(cells)
 
@@ -44,10 +44,10 @@ def test_same_node(world: World, services: Services, prober: Prober, proof: Proo
 
 
 @pytest.mark.claim("SVC-2")
-def test_other_node(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_other_node(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Only endpoint on another node: TCP and UDP, five times each; the server sees the client itself."""
     client = world["client"]
-    cells = every([client], [cluster_ip(services["far"])], [tcp(80), udp(80)] * 5)
+    cells = every([client], [cluster_ip(services["far"], family=family)], [tcp(80), udp(80)] * 5)
 
     seen = prober.sweep(cells)
 
@@ -55,9 +55,9 @@ def test_other_node(world: World, services: Services, prober: Prober, proof: Pro
 
 
 @pytest.mark.claim("SVC-2")
-def test_large_answers(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_large_answers(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """200 kB by HTTP come whole from either endpoint, in both directions between the nodes."""
-    targets = [cluster_ip(services["near"]), cluster_ip(services["far"])]
+    targets = [cluster_ip(services["near"], family=family), cluster_ip(services["far"], family=family)]
     cells = every([world["client"], world["remote"]], targets, [get(80, size=LARGE, timeout=3.0)])
 
     seen = prober.sweep(cells)

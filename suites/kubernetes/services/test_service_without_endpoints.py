@@ -23,9 +23,9 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-2")
-def test_refused_at_once(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_refused_at_once(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """TCP and UDP from a pod on each worker, TCP from each node: refused, within half a second."""
-    nobody = [cluster_ip(services["nobody"])]
+    nobody = [cluster_ip(services["nobody"], family=family)]
     by_pods = every([world["client"], world["remote"]], nobody, [tcp(80), udp(80)])
     cells = [*by_pods, *every(world.nodes, nobody, [tcp(80)])]
 
