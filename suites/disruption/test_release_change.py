@@ -13,20 +13,17 @@ tunnel, its routes or its addresses in another way than the one before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 
 from clusters.cluster import Cluster
 from clusters.features import Feature
-from clusters.waiting import TimedOut
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults import node_state
 from fixtures.faults.fault import fault
 from fixtures.faults.levers import packet_rule
 from fixtures.faults.site import Site
-from fixtures.faults.state import Facts, await_return, differences
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import Convergence, must_become
 from fixtures.probes.idle import IdleConnection, opened
@@ -110,7 +107,7 @@ def test_there_and_back(
     proof.fact("connections that stood live on", lives, answers)
     kept = {one.pod: one.address for one in located(world.api) if one.pod in addresses}
     proof.fact("every pod has kept its address", kept.items() <= addresses.items(), kept)
-    left = not_as_before(site, before)
+    left = node_state.left_over(site, before)
     proof.fact("nothing of the other release is left on a node", not left, left)
 
 
@@ -146,13 +143,6 @@ def report(proof: Proof, trip: Trip) -> None:
     for part, outages in trip.outages.items():
         proof.measured(f"longest outage, {part}", max(outages.values()), "s")
         proof.shows("\n".join(f"{part}: {way}: {took * 1000:.0f} ms" for way, took in outages.items()))
-
-
-def not_as_before(site: Site, before: Mapping[str, Facts]) -> list[str]:
-    """What is not as it was on the nodes, once reconcilers have had their time."""
-    with suppress(TimedOut):
-        await_return(lambda: node_state.states(site), before)
-    return differences(before, node_state.states(site))
 
 
 def cells(world: World, services: Services) -> Sequence[Cell]:
