@@ -225,7 +225,8 @@ def _created(
     config.write_text(render(name, profile, image.reference, Needs.of(host)))
     machines = profile.workers + 1
     since = time.monotonic()
-    with Progress(name, total=4) as progress:
+    balanced = profile.load_balancer is LoadBalancer.METALLB
+    with Progress(name, total=4 + balanced) as progress:
         with watch.phase("cluster"), progress.step(f"create {machines} nodes"):
             gateways = network.create(name, ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet))
             drain.start(name, image.agent, gateways)
@@ -240,12 +241,12 @@ def _created(
             daemons_running(api, manifests)
         with watch.phase("coredns ready"), progress.step("wait for CoreDNS"):
             coredns_ready(api)
-        if profile.load_balancer is LoadBalancer.METALLB:
+        if balanced:
             with watch.phase("load balancer"), progress.step("install MetalLB"):
                 metallb.install(api, IPv4Address(gateways[0]))
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
     versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.cni_version}
-    if profile.load_balancer is LoadBalancer.METALLB:
+    if balanced:
         versions["metallb"] = metallb.VERSION
     return record.model_copy(update={"bring_up": bring_up, "versions": versions}), api
 

@@ -30,7 +30,7 @@ from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.observation import Outcome
 from fixtures.world.drained import drained
 from fixtures.world.service_set import Services
-from fixtures.world.services import ServiceSpec, ServiceType
+from fixtures.world.services import GIVEN_BY_HAND, ServiceSpec, ServiceType
 from fixtures.world.ways_in import balanced, cluster_ip
 from fixtures.world.world import World
 
@@ -41,7 +41,8 @@ WAYS = (tcp(80), udp(80))
 
 PAIR = ("neighbour", "remote")
 GIVEN = ServiceSpec("given", PAIR, extra={"externalIPs": [str(EXTERNAL)]})
-LIGHT = ServiceSpec("light", PAIR, type=ServiceType.LOAD_BALANCER, extra={"allocateLoadBalancerNodePorts": False})
+WITHOUT_DOORS = {**GIVEN_BY_HAND, "allocateLoadBalancerNodePorts": False}
+LIGHT = ServiceSpec("light", PAIR, type=ServiceType.LOAD_BALANCER, extra=WITHOUT_DOORS)
 
 
 @fault(
@@ -120,9 +121,8 @@ def test_balanced_without_node_ports(world: World, services: Services, prober: P
 def test_source_ranges(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """Only the outside client is in loadBalancerSourceRanges: it gets in, pods do not; inside nothing changes."""
     outside, pods = world["outside"], [world["client"], world["remote"]]
-    ranges = ServiceSpec(
-        LIGHT.name, PAIR, type=LIGHT.type, extra={"loadBalancerSourceRanges": [f"{address_of(outside)}/32"]}
-    )
+    let_in = {**GIVEN_BY_HAND, "loadBalancerSourceRanges": [f"{address_of(outside)}/32"]}
+    ranges = ServiceSpec(LIGHT.name, PAIR, type=LIGHT.type, extra=let_in)
 
     with services.standing(ranges) as light:
         services.balanced_at(light.name, BALANCED)

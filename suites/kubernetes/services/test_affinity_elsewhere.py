@@ -29,14 +29,14 @@ from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Observation
 from fixtures.verdicts.spread import answered_at, answered_for
 from fixtures.world.service_set import Services
-from fixtures.world.services import ServiceSpec, ServiceType
+from fixtures.world.services import GIVEN_BY_HAND, ServiceSpec, ServiceType
 from fixtures.world.ways_in import balanced, cluster_ip, node_port
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-8")
 
 PAIR = ("neighbour", "remote")
-DOOR = ServiceSpec("sticky-door", PAIR, type=ServiceType.LOAD_BALANCER, affinity=True)
+DOOR = ServiceSpec("sticky-door", PAIR, type=ServiceType.LOAD_BALANCER, affinity=True, extra=GIVEN_BY_HAND)
 PINNED = ServiceSpec("switched", PAIR, affinity=True)
 LOOSE = ServiceSpec("switched", PAIR)
 SECONDS = 1
