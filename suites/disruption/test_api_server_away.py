@@ -30,10 +30,10 @@ from fixtures.probes.plan import Destination, address_of, at, every, foreign, vi
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, tcp, udp
 from fixtures.verdicts.expectation import Expectation, all_of, blocked, reached
-from fixtures.verdicts.network_policy import manifest
 from fixtures.verdicts.observation import Cell
-from fixtures.world.pods import NAME_LABEL, Pod
-from fixtures.world.populace import POLICY, SETTLED_WITHIN
+from fixtures.world.pods import Pod
+from fixtures.world.policies import policy_for
+from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip, node_port
 from fixtures.world.world import PORT, World
@@ -85,7 +85,7 @@ def test_a_deny_goes_on(world: World, site: Site, prober: Prober, proof: Proof) 
     proof.concludes(before.judgement)
     wanted: dict[Cell, Expectation] = {**all_of(shut, blocked()), **all_of(well, reached())}
 
-    with denied(world, "remote"):
+    with policy_for(world, "remote", ingress=[]):
         witnesses = [before.judgement.sweep]
         settled = must_become(prober, wanted, within=SETTLED_WITHIN, witnesses=witnesses)
         proof.concludes(settled.judgement)
@@ -123,14 +123,3 @@ def away(site: Site) -> Iterator[None]:
     """The API server stands still, and then goes on where it was."""
     with frozen(site, site.bystander, API_SERVER):
         yield
-
-
-@contextmanager
-def denied(world: World, pod: str) -> Iterator[None]:
-    """A policy that lets nobody in to one pod, for as long as this lasts."""
-    spec = {"podSelector": {"matchLabels": {NAME_LABEL: pod}}, "policyTypes": ["Ingress"]}
-    world.api.create(manifest(world.namespace, f"shut-{pod}", spec))
-    try:
-        yield
-    finally:
-        world.api.delete(POLICY, f"shut-{pod}", namespace=world.namespace)

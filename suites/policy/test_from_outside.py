@@ -13,7 +13,6 @@ everybody out, and it is shown for each way in.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -28,11 +27,10 @@ from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import Expectation, all_of, blocked, reached
-from fixtures.verdicts.network_policy import manifest
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import in_words
-from fixtures.world.pods import NAME_LABEL
-from fixtures.world.populace import POLICY, SETTLED_WITHIN
+from fixtures.world.policies import policy_for
+from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.service_set import Services
 from fixtures.world.services import Service, ServiceSpec, ServiceType, TrafficPolicy
 from fixtures.world.ways_in import node_port
@@ -88,7 +86,7 @@ def held_against(
         cells = [*kept, *(cell for some in shown.values() for cell in some)]
         before = must_become(prober, all_of(cells, reached()))
         proof.concludes(before.judgement)
-        with applied(world, allowed(world, who)):
+        with policy_for(world, "remote", ingress=allowed(world, who)):
             witnesses = [before.judgement.sweep]
             became = must_become(prober, all_of(kept, promise), within=SETTLED_WITHIN, witnesses=witnesses)
             seen = {node: prober.sweep(some) for node, some in shown.items()}
@@ -114,18 +112,3 @@ def allowed(world: World, who: str) -> list[Object]:
         "nobody": [],
     }[who]
     return [{"from": [{"ipBlock": {"cidr": f"{address}/32"}} for address in addresses]}] if addresses else []
-
-
-@contextmanager
-def applied(world: World, ingress: list[Object]) -> Iterator[None]:
-    """A policy for the pod `remote`, for as long as this lasts."""
-    spec = {
-        "podSelector": {"matchLabels": {NAME_LABEL: "remote"}},
-        "policyTypes": ["Ingress"],
-        "ingress": ingress,
-    }
-    world.api.create(manifest(world.namespace, "from-outside", spec))
-    try:
-        yield
-    finally:
-        world.api.delete(POLICY, "from-outside", namespace=world.namespace)

@@ -30,8 +30,9 @@ from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.network_policy import manifest
 from fixtures.verdicts.observation import Outcome
 from fixtures.world import pods
-from fixtures.world.pods import NAME_LABEL, Pod, PodEndpoint
-from fixtures.world.populace import POLICY, SETTLED_WITHIN
+from fixtures.world.pods import Pod, PodEndpoint
+from fixtures.world.policies import policy_for
+from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("POL-8"), pytest.mark.requires("network-policy")]
@@ -57,7 +58,7 @@ def test_an_ending_pod_keeps_what_it_may(world: World, prober: Prober, proof: Pr
     """A pod that a policy lets in is told to end: it is let in all the while, and who was kept out still is."""
     ending = Pod("ending", node=world["remote"].node, labels={"role": "friend"}, lingers=LINGERS)
     target = [at(world["neighbour"])]
-    with world.with_pods(ending), applied(world, world.namespace, "neighbour", [FRIENDS]):
+    with world.with_pods(ending), policy_for(world, "neighbour", ingress=[FRIENDS]):
         friend, stranger = every([world["ending"]], target, WAYS), every([world["remote"]], target, WAYS)
         witness = every([world["remote"]], [at(world["client"])], WAYS)
         wanted = {**all_of([*friend, *witness], reached()), **all_of(stranger, blocked())}
@@ -95,18 +96,6 @@ def test_a_namespace_takes_its_pods_first(world: World, prober: Prober, proof: P
 def denies(namespace: str) -> Object:
     """A policy that lets nobody in to any pod of the namespace."""
     return manifest(namespace, "deny", {"podSelector": {}, "policyTypes": ["Ingress"]})
-
-
-@contextmanager
-def applied(world: World, namespace: str, pod: str, ingress: list[Object]) -> Iterator[None]:
-    """A policy with these rules for one pod, for as long as this lasts."""
-    chosen = {"matchLabels": {NAME_LABEL: pod}}
-    spec = {"podSelector": chosen, "policyTypes": ["Ingress"], "ingress": ingress}
-    world.api.create(manifest(namespace, f"for-{pod}", spec))
-    try:
-        yield
-    finally:
-        world.api.delete(POLICY, f"for-{pod}", namespace=namespace)
 
 
 @contextmanager
