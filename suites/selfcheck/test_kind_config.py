@@ -47,17 +47,17 @@ def test_every_node_runs_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pods", "services", "family"),
+    ("pods", "services", "families"),
     [
         ("198.18.0.0/16", "198.19.0.0/24", "ipv4"),
         ("2001:db8::/56", "2001:db8:1::/112", "ipv6"),
         ("198.18.0.0/16,2001:db8::/56", "198.19.0.0/24,2001:db8:1::/112", "dual"),
     ],
 )
-def test_the_address_families_are_those_of_the_pod_subnets(pods: str, services: str, family: str) -> None:
+def test_the_address_families_are_those_of_the_pod_subnets(pods: str, services: str, families: str) -> None:
     networking = config(pod_subnet=pods, service_subnet=services)["networking"]
     assert (networking["ipFamily"], networking["podSubnet"], networking["serviceSubnet"]) == (
-        family,
+        families,
         pods,
         services,
     )
