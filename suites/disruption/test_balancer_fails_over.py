@@ -17,7 +17,7 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen, packet_rule
+from fixtures.faults.levers import answers_forgotten, frozen, packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -45,6 +45,7 @@ WITHIN = 60.0
 def nobody_announces(site: Site) -> Iterator[None]:
     """Whoever announces addresses stands still on every node."""
     with ExitStack() as every_node:
+        every_node.enter_context(answers_forgotten(site))
         for node in site.nodes_running(SPEAKER):
             every_node.enter_context(frozen(site, node, SPEAKER))
         yield

@@ -75,6 +75,7 @@ def every_address_claimed(site: Site) -> Iterator[None]:
 def frozen_speakers(site: Site) -> Iterator[None]:
     """Whoever announces addresses stands still on every node."""
     with ExitStack() as every_node:
+        every_node.enter_context(answers_forgotten(site))
         for node in site.nodes_running("speaker"):
             every_node.enter_context(frozen(site, node, "speaker"))
         yield
