@@ -16,8 +16,6 @@ from clusters.features import Feature
 from clusters.manifests import Objects, find, with_images
 from clusters.model import ManifestImage, Profile, UsageError, chosen_version
 
-_UNDERLAY_MTU = 1500
-"""What the network that kind's nodes are on takes."""
 _FLANNEL = "docker.io/flannel/flannel:v0.24.3"
 """The flannel that canal.yaml of Calico v3.28.5 names, of which no module is served any more."""
 
@@ -98,6 +96,6 @@ def in_the_tunnel(objects: Objects, profile: Profile) -> Objects:
     nodes' full MTU. A full packet then does not fit (seen; Calico's documentation says to set it).
     """
     copy = deepcopy(objects)
-    mtu = _UNDERLAY_MTU - flannel.VXLAN.taken_off(max(it.version for it in profile.pod_subnet))
+    mtu = flannel.UNDERLAY_MTU - flannel.VXLAN.taken_off(max(it.version for it in profile.pod_subnet))
     find(copy, "ConfigMap", "canal-config")["data"]["veth_mtu"] = str(mtu)
     return copy

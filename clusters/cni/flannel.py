@@ -122,6 +122,8 @@ _BACKENDS = MappingProxyType(
 )
 
 
+UNDERLAY_MTU = 1500
+"""What the network that kind's nodes are on takes."""
 CHAINS = ("FLANNEL-",)
 _CONFIGURATION = "kube-flannel-cfg"
 
@@ -195,6 +197,8 @@ def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
         lambda objects: by_backend(objects, backend),
         in_an_older_format,
     ]
+    if len(profile.pod_subnet) > 1:
+        wanted.append(lambda objects: in_the_narrower_tunnel(objects, backend))
     if backend.opens_tun:
         wanted.append(may_open_tun)
     return tuple(wanted)
@@ -232,6 +236,21 @@ def in_an_older_format(objects: Objects) -> Objects:
     changed = deepcopy(objects)
     data = find(changed, "ConfigMap", _CONFIGURATION)["data"]
     data["cni-conf.json"] = json.dumps({**json.loads(data["cni-conf.json"]), "cniVersion": "0.3.1"}, indent=2)
+    return changed
+
+
+def in_the_narrower_tunnel(objects: Objects, backend: Backend) -> Objects:
+    """Pods' links leave room for the headers of IPv6, where there are tunnels of both families.
+
+    flannel tells its plugin the MTU of the tunnel for IPv4, which is 20 bytes wider with VXLAN: a full packet of
+    IPv6 then does not fit (seen: the first one is lost, and the sender told so).
+    """
+    changed = deepcopy(objects)
+    data = find(changed, "ConfigMap", _CONFIGURATION)["data"]
+    conf = json.loads(data["cni-conf.json"])
+    mtu = UNDERLAY_MTU - max(backend.tunnel.taken_off(family) for family in (4, 6))
+    conf["plugins"][0]["delegate"]["mtu"] = mtu
+    data["cni-conf.json"] = json.dumps(conf, indent=2)
     return changed
 
 

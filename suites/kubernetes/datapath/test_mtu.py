@@ -30,7 +30,7 @@ from fixtures.world.world import PORT, World
 def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The MTU of every pod's link is the smallest of the nodes' cards less what wraps a packet between nodes."""
     kernels = look_at(prober.conversations, [*world.pods, *world.nodes])
-    overhead = cluster.datapath.tunnel.taken_off()
+    overhead = cluster.datapath.tunnel.taken_off(max(it.version for it in cluster.profile.pod_subnet))
 
     cards = {node.name: kernels[node.name].holding(address_of(node)).mtu for node in world.nodes}
     pods = {pod.name: kernels[pod.name].holding(address_of(pod)).mtu for pod in world.pods}
@@ -42,11 +42,11 @@ def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof
 
 
 @pytest.mark.claim("POD-8")
-def test_full_size(world: World, prober: Prober, proof: Proof) -> None:
+def test_full_size(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """Between nodes and on one, packets as long as the pod's MTU pass with DF, and come back as long."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
-    cells = between(pods, filling(PORT, mtu))
+    cells = between(pods, filling(PORT, mtu, family=family), family)
 
     seen = prober.sweep(cells)
 
@@ -54,11 +54,11 @@ def test_full_size(world: World, prober: Prober, proof: Proof) -> None:
 
 
 @pytest.mark.claim("POD-8")
-def test_one_byte_more(world: World, prober: Prober, proof: Proof) -> None:
+def test_one_byte_more(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """A packet one byte longer than that is rejected by the pod's own kernel (EMSGSIZE)."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
     mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
-    cells = between(pods, filling(PORT, mtu, over=1))
+    cells = between(pods, filling(PORT, mtu, family=family, over=1), family)
 
     seen = prober.sweep(cells)
 
@@ -73,7 +73,7 @@ def test_nothing_is_cut(world: World, prober: Prober, capture: Capture, proof: P
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
     mtu = kernels["client"].link("eth0").mtu
     cells = between(
-        pods, [*filling(PORT, mtu), udp(PORT, size=mtu - HEADERS), get(PORT, size=200_000, timeout=3.0)]
+        pods, [*filling(PORT, mtu), udp(PORT, size=mtu - HEADERS[4]), get(PORT, size=200_000, timeout=3.0)]
     )
 
     with capture.on(world.nodes, cells, links=cards) as taps:

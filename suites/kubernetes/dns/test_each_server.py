@@ -26,6 +26,7 @@ from fixtures.probes.plan import Destination, every, foreign
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
 from fixtures.verdicts.expectation import all_of, no_such_name, no_such_record, reached
+from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
 from fixtures.world.services import ServicePort, ServiceSpec
 from fixtures.world.world import World
@@ -33,8 +34,6 @@ from fixtures.world.world import World
 pytestmark = pytest.mark.claim("DNS-5")
 
 NEW = ServiceSpec("made-just-now", ports=(ServicePort("tcp", 80, 8080),))
-OF_IPV4 = ServiceSpec("of-ipv4-alone", ("neighbour",), extra={"ipFamilyPolicy": "SingleStack"})
-"""Its name has no IPv6 address, also where other Services have one."""
 
 
 @fault(
@@ -61,18 +60,19 @@ def aaaa_said_unknown(site: Site) -> Iterator[None]:
 
 def test_answers_alike(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """From pods of every node each replica gives the address, no data for IPv6, NXDOMAIN for nobody's name."""
-    servers, clients = replicas(world), world.one_pod_of_each_node
-    with services.standing(OF_IPV4) as known:
-        missing = known.full_name.replace(known.name, "nobody-there", 1)
-        address, none, nobody = (
-            every(clients, servers, [way])
-            for way in (lookup(known.full_name), lookup(known.full_name, "AAAA"), lookup(missing))
-        )
-        promised = all_of(address, reached(answers=[str(known.cluster_ip)], within=0.9))
-        promised |= all_of(none, no_such_record(within=0.9)) | all_of(nobody, no_such_name(within=0.9))
-        became = must_become(prober, promised)
+    web, servers = services["web"], replicas(world)
+    missing = web.full_name.replace(web.name, "nobody-there", 1)
+    clients = world.one_pod_of_each_node
+    address, none, nobody = (
+        every(clients, servers, [way])
+        for way in (lookup(web.full_name), lookup(web.full_name, "AAAA"), lookup(missing))
+    )
 
-    proof.concludes(became.judgement)
+    seen = prober.sweep([*address, *none, *nobody])
+
+    promised = all_of(address, reached(answers=[str(web.cluster_ip)], within=0.9))
+    promised |= all_of(none, no_such_record(within=0.9)) | all_of(nobody, no_such_name(within=0.9))
+    proof.concludes(judge(promised, seen))
     proof.fact("there is more than one replica", len(servers) > 1, [server.name for server in servers])
 
 

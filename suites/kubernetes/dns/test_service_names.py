@@ -1,10 +1,10 @@
 """Every form of a Service's name resolves to its ClusterIP, in every namespace.
 
     client (namespace N)              resolv.conf: search N.svc.cluster.local svc.cluster.local cluster.local
-      web                    ─┐                    ndots:5
-      web.N                   ├─→ 10.96.0.10 (CoreDNS) ─→ 10.96.n.n
-      web.N.svc               │
-      web.N.svc.cluster.local ┘
+      far                    ─┐                    ndots:5
+      far.N                   ├─→ 10.96.0.10 (CoreDNS) ─→ 10.96.n.n
+      far.N.svc               │
+      far.N.svc.cluster.local ┘
 
 A name with fewer dots than ndots is extended by the search path first; which whole name was found is seen in
 the answer. It fails where the pod's resolv.conf names another server or path, where CoreDNS does not know the
@@ -35,16 +35,16 @@ def test_every_form_of_the_name(
     world: World, services: Services, family: int, prober: Prober, proof: Proof
 ) -> None:
     """Short, with namespace, with "svc" and whole, with and without the closing dot, from a pod on each worker."""
-    web, record = services["web"], "A" if family == 4 else "AAAA"
-    names = [web.name, f"{web.name}.{web.namespace}", f"{web.name}.{web.namespace}.svc"]
-    whole = [web.full_name.rstrip("."), web.full_name]
+    far, record = services["far"], "A" if family == 4 else "AAAA"
+    names = [far.name, f"{far.name}.{far.namespace}", f"{far.name}.{far.namespace}.svc"]
+    whole = [far.full_name.rstrip("."), far.full_name]
     cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name, record) for name in names + whole])
 
     seen = prober.sweep(cells)
 
-    proof.concludes(judge(all_of(cells, reached(answers=[str(web.cluster_ip_of(family))], within=0.9)), seen))
+    proof.concludes(judge(all_of(cells, reached(answers=[str(far.cluster_ip_of(family))], within=0.9)), seen))
     found = {one.detail for one in seen}
-    proof.fact("the search path led each to the whole name", found == {f"NOERROR, {web.full_name}"}, found)
+    proof.fact("the search path led each to the whole name", found == {f"NOERROR, {far.full_name}"}, found)
 
 
 def test_the_api_server_by_its_name(world: World, prober: Prober, proof: Proof) -> None:

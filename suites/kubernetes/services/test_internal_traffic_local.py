@@ -12,12 +12,11 @@ same sweep, through a Service of the same endpoint without that policy.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.levers import services_answered_by
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -41,12 +40,7 @@ INSIDE = ServiceSpec("inside", ("remote",), extra={"internalTrafficPolicy": "Loc
 )
 def served_from_elsewhere(site: Site) -> Iterator[None]:
     """The near node serves what its pods ask of any Service from the other worker."""
-    target = f"{site.pod_address('remote')}:8080"
-    with ExitStack() as rules:
-        for protocol in ("tcp", "udp"):
-            rule = ("-s", site.pods, "-d", site.services, "-p", protocol, "--dport", "80")
-            dnat = ("-j", "DNAT", "--to-destination", target)
-            rules.enter_context(iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat))
+    with services_answered_by(site, site.near, "remote"):
         yield
 
 
