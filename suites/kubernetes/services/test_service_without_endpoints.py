@@ -21,10 +21,9 @@ from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import World
 
-
 AT_ONCE = {4: 0.5, 6: 1.5}
-"""By family, seconds. Over IPv6 a client on Linux takes no notice of the first refusal of a TCP handshake, which comes
-back before its connect has returned; it is refused when it asks again, after a second."""
+"""By family, seconds. Over IPv6 a client on Linux takes no notice of the first refusal of a TCP handshake, which
+comes back before its connect has returned; it is refused when it asks again, after a second."""
 
 
 @pytest.mark.claim("SVC-2")
