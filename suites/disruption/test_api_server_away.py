@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import pytest
 
 from clusters.api import SERVICE
+from clusters.features import Feature
 from fixtures.endpoints.conversation import Conversations
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
@@ -53,6 +54,17 @@ WAYS = (tcp(PORT), udp(PORT))
 def services_lost_meanwhile(site: Site) -> Iterator[None]:
     """The near node drops what it sends to Services, as where a proxy cleared what it could not confirm."""
     with packet_rule(site, site.near, "output", f"ip daddr {site.services} tcp dport 80 drop"):
+        yield
+
+
+@fault(
+    reddens={"disruption/api_server_away/a_deny_goes_on": "promised: blocked"},
+    spares=("disruption/api_server_away/what_stands_goes_on",),
+    requires=(Feature.NETWORK_POLICY,),
+)
+def deny_never_heard_of(site: Site) -> Iterator[None]:
+    """The agent that enforces policies stands still on the far node."""
+    with frozen(site, site.far, site.datapath.enforcer):
         yield
 
 

@@ -12,31 +12,14 @@ looks later sees anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from clusters.features import Feature
-from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen
-from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of
 from fixtures.world.eager import beside, tried
 from fixtures.world.pods import Pod
 from fixtures.world.policies import named, policy_for
 from fixtures.world.world import PORT, World
-
-
-@fault(
-    reddens={"policy/from_the_first_packet/never_gets_out": "what it may reach it reached"},
-    spares=("policy/clauses/open_without",),
-    requires=(Feature.NETWORK_POLICY,),
-)
-def new_pods_unknown(site: Site) -> Iterator[None]:
-    """The agent that enforces policies stands still on the near node, and hears of no new pod."""
-    with frozen(site, site.near, site.datapath.enforcer):
-        yield
 
 
 @pytest.mark.claim("POL-5")
