@@ -1,0 +1,58 @@
+"""A packet that the connection tracker cannot place does not end a connection through a Service.
+
+    client :p ══ 10.96.n.n:80 ══ remote:8080        an open connection, translated on worker
+    client :p ←─ a stray segment ── remote:8080     not of its window: the tracker calls it INVALID
+              ✕ dropped by a node
+
+A tracker that cannot place a packet does not translate it either. Handed on, it comes to the client from an
+address that the client has no connection with; the client's kernel resets that, and the reset ends the good
+connection at the server. It takes one late duplicate, on a busy network, to lose a long download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from clusters.features import Feature
+from fixtures.endpoints.conversation import Conversations
+from fixtures.faults.fault import fault
+from fixtures.faults.levers import iptables_rule
+from fixtures.faults.site import Site
+from fixtures.plugins.proof import Proof
+from fixtures.probes.idle import opened
+from fixtures.probes.plan import address_of
+from fixtures.probes.stray import stray_segments
+from fixtures.world.service_set import Services
+from fixtures.world.ways_in import cluster_ip
+from fixtures.world.world import PORT, World
+
+
+@fault(
+    reddens={"kubernetes/services/stray_packets/do_not_reset": "the connection goes on"},
+    spares=("kubernetes/services/clusterip_from_pods/other_node",),
+    requires=(Feature.KUBE_PROXY_IPTABLES,),
+)
+def stray_packets_let_through(site: Site) -> Iterator[None]:
+    """Both workers hand on what their connection trackers cannot place."""
+    rule = ("-m", "conntrack", "--ctstate", "INVALID", "-j", "ACCEPT")
+    with (
+        iptables_rule(site, site.near, "filter", "FORWARD", *rule),
+        iptables_rule(site, site.far, "filter", "FORWARD", *rule),
+    ):
+        yield
+
+
+@pytest.mark.claim("SVC-12")
+def test_do_not_reset(world: World, services: Services, conversations: Conversations, proof: Proof) -> None:
+    """Five stray segments from the endpoint's own port, and the connection through the ClusterIP is answered."""
+    client, remote = world["client"], world["remote"]
+    held = opened(conversations.with_(client), cluster_ip(services["far"]), 80)
+    first = held.answers()
+
+    stray_segments(conversations.with_(remote), address_of(remote), PORT, address_of(client), held.source_port)
+    then = held.answers()
+
+    proof.fact("the connection was answered before", first == "remote", first)
+    proof.fact("the connection goes on", then == "remote", then)
