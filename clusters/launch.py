@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
                 return _doctor()
             case ["sweep"]:
                 return _sweep()
+            case ["accept"]:
+                return _accept(rest)
             case _:
                 return _run(chosen(names), rest)
     except UsageError as error:
@@ -62,6 +64,13 @@ def _sweep() -> int:
 
     Console().print(f"removed: {sweep()}", markup=False, highlight=False, soft_wrap=True)
     return PASSED
+
+
+def _accept(rest: list[str]) -> int:
+    """Two releases under one profile, and what differs."""
+    from clusters.accept import accept, asked
+
+    return accept(asked(rest), lambda leg, arguments: _run((leg,), arguments))
 
 
 def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
@@ -146,7 +155,9 @@ def _help() -> int:
     console.print(
         "usage: ./run ENV… [-- pytest arguments]\n"
         "       ./run doctor    what this host and its Docker can do, and what is missing for which check\n"
-        "       ./run sweep     remove what runs that are over left behind\n\n"
+        "       ./run sweep     remove what runs that are over left behind\n"
+        "       ./run accept -- --profile=NAME --from=RELEASE --to=RELEASE\n"
+        "                       the profile with both releases of its CNI, and what differs\n\n"
         "exit status: 0 pass, 1 fail or unknown, 2 usage, 3 the host cannot\n",
         markup=False,
         soft_wrap=True,
