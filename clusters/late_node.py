@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from clusters import shell
-from clusters.api import NODE, Api, Seen
+from clusters.api import NODE, POD, Api, Seen
 from clusters.host import client
 from clusters.readiness import complaints, ready
 from clusters.waiting import TIMEOUTS, poll
@@ -59,9 +59,14 @@ def restart(api: Api, name: str) -> None:
 
 
 def remove(api: Api, name: str) -> None:
-    """Take it out of the cluster for good; fine where it is gone."""
+    """Take it out of the cluster for good; fine where it is gone.
+
+    Its pods are ended in the API by force: nobody is there any more to say that they have ended.
+    """
     api.delete(NODE, name)
     shell.run(["docker", "rm", "--force", "--volumes", name], check=False, timeout=TIMEOUTS.cluster_up)
+    for pod, item in api.list(POD, fields=f"spec.nodeName={name}").items():
+        api.delete(POD, pod, namespace=item["metadata"]["namespace"], grace=0)
 
 
 def on_node(name: str, *words: str, stdin: str | None = None) -> str:
