@@ -88,6 +88,7 @@ def test_there_and_back(
 ) -> None:
     """Half way, there and back pods reach each other as themselves; connections live; nothing else has changed."""
     other = another(cluster)
+    proof.concludes(settled(world, prober).judgement)
     bring(cluster, other, run.options.images)
     before, addresses = node_state.states(site), {one.pod: one.address for one in located(world.api)}
     standing = connections(world, services, conversations)
