@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
 from clusters.host import facts
 from clusters.images.provide import NodeImage, Source, ensure, tool
+from clusters.images.recipes import digest
 from clusters.kind_config import Needs, render
 from clusters.labels import FAKE_NODE_LABEL, RunId, is_over
 from clusters.model import (
@@ -127,7 +129,8 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
         )
         tool("kind")
     manifests = wanted.cni.manifests(wanted.profile, wanted.cni_version)
-    recipe = {**record.recipe, "kubernetes": image.kubernetes, "node image": image.reference}
+    made_of = {"kubernetes": image.kubernetes, "node image": image.reference}
+    recipe = {**record.recipe, **made_of, "manifests": digest([json.dumps(manifests, sort_keys=True)])}
     record = record.model_copy(update={"recipe": recipe, "images": image.origins})
     standing = claim(record)
     if standing is not None:
