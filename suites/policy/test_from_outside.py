@@ -23,7 +23,7 @@ from fixtures.faults.levers import frozen, packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
-from fixtures.probes.plan import address_of, every
+from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import Expectation, all_of, blocked, reached
@@ -34,7 +34,7 @@ from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.service_set import Services
 from fixtures.world.services import Service, ServiceSpec, ServiceType, TrafficPolicy
 from fixtures.world.ways_in import node_port
-from fixtures.world.world import World
+from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("POL-6"), pytest.mark.requires("network-policy")]
 
@@ -43,8 +43,8 @@ CLUSTER = ServiceSpec("by-any", ("remote",), type=ServiceType.NODE_PORT, externa
 
 
 @fault(
-    reddens={"policy/from_outside/keeps_the_client_out": "promised: blocked"},
-    spares=("policy/from_outside/lets_the_client_in",),
+    reddens={"policy/from_outside/*": "promised: blocked"},
+    spares=("policy/clauses/open_without",),
     requires=(Feature.NETWORK_POLICY,),
 )
 def frozen_agent_of_the_far_node(site: Site) -> Iterator[None]:
@@ -78,17 +78,22 @@ def test_keeps_the_client_out(world: World, services: Services, prober: Prober, 
 def held_against(
     world: World, services: Services, prober: Prober, proof: Proof, who: str, promise: Expectation
 ) -> None:
-    """Apply a policy that lets in just these, hold Local against the promise, and show both ways of Cluster."""
+    """Apply a policy that lets in just these, hold Local against the promise, and show both ways of Cluster.
+
+    That the policy is in force by then is seen by a pod, which it lets in for nobody's sake.
+    """
     home, other = world.host_of("remote"), world.host_of("client")
     with services.all_standing(LOCAL, CLUSTER):
         kept = asked(world, services[LOCAL.name], home.name)
         shown = {node.name: asked(world, services[CLUSTER.name], node.name) for node in (home, other)}
-        cells = [*kept, *(cell for some in shown.values() for cell in some)]
+        stranger = every([world["client"]], [at(world["remote"])], [tcp(PORT), udp(PORT)])
+        cells = [*kept, *stranger, *(cell for some in shown.values() for cell in some)]
         before = must_become(prober, all_of(cells, reached()))
         proof.concludes(before.judgement)
         with policy_for(world, "remote", ingress=allowed(world, who)):
             witnesses = [before.judgement.sweep]
-            became = must_become(prober, all_of(kept, promise), within=SETTLED_WITHIN, witnesses=witnesses)
+            wanted = {**all_of(kept, promise), **all_of(stranger, blocked())}
+            became = must_become(prober, wanted, within=SETTLED_WITHIN, witnesses=witnesses)
             seen = {node: prober.sweep(some) for node, some in shown.items()}
 
     for node, sweep in seen.items():
