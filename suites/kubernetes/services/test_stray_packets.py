@@ -1,7 +1,7 @@
 """A packet that the connection tracker cannot place does not end a connection through a Service.
 
     client :p ══ 10.96.n.n:80 ══ remote:8080        an open connection, translated on worker
-    client :p ←─ a stray segment ── remote:8080     not of its window: the tracker calls it INVALID
+    client :p ←─ a late duplicate ─ remote:8080     not of its window: the tracker calls it INVALID
               ✕ dropped by a node
 
 A tracker that cannot place a packet does not translate it either. Handed on, it comes to the client from an
@@ -12,18 +12,20 @@ connection at the server. It takes one late duplicate, on a busy network, to los
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from clusters.features import Feature
+from clusters.waiting import poll
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults.fault import fault
 from fixtures.faults.levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
-from fixtures.probes.idle import opened
+from fixtures.probes.idle import IdleConnection, opened
 from fixtures.probes.plan import address_of
-from fixtures.probes.stray import stray_segments
+from fixtures.probes.stray import PATIENCE, late_duplicates
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import PORT, World
@@ -46,13 +48,23 @@ def stray_packets_let_through(site: Site) -> Iterator[None]:
 
 @pytest.mark.claim("SVC-12")
 def test_do_not_reset(world: World, services: Services, conversations: Conversations, proof: Proof) -> None:
-    """Five stray segments from the endpoint's own port, and the connection through the ClusterIP is answered."""
+    """Five late duplicates from the endpoint's own port, and the connection through the ClusterIP is answered."""
     client, remote = world["client"], world["remote"]
     held = opened(conversations.with_(client), cluster_ip(services["far"]), 80)
-    first = held.answers()
+    ends = (address_of(remote), PORT, address_of(client), held.source_port)
 
-    stray_segments(conversations.with_(remote), address_of(remote), PORT, address_of(client), held.source_port)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(late_duplicates, conversations.with_(remote), *ends)
+        first = asked_until_done(held, late)
     then = held.answers()
 
     proof.fact("the connection was answered before", first == "remote", first)
     proof.fact("the connection goes on", then == "remote", then)
+
+
+def asked_until_done(held: IdleConnection, late: Future[None]) -> str:
+    """Ask over the connection until the duplicates are sent, which wait for a request; what was said first."""
+    first = held.answers()
+    poll(lambda: late.done() or not held.answers(), until=bool, what="the duplicates to be sent", within=PATIENCE)
+    late.result()
+    return first
