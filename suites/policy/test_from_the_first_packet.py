@@ -12,14 +12,31 @@ looks later sees anything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from clusters.features import Feature
+from fixtures.faults.fault import fault
+from fixtures.faults.levers import packet_rule
+from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of
 from fixtures.world.eager import beside, tried
 from fixtures.world.pods import Pod
 from fixtures.world.policies import named, policy_for
 from fixtures.world.world import PORT, World
+
+
+@fault(
+    reddens={"policy/from_the_first_packet/never_gets_out": "what it may reach it reached"},
+    spares=("policy/clauses/open_without",),
+    requires=(Feature.NETWORK_POLICY,),
+)
+def neighbour_dropped(site: Site) -> Iterator[None]:
+    """What goes to the pod neighbour is dropped on its node."""
+    with packet_rule(site, site.near, "prerouting", f"ip daddr {site.pod_address('neighbour')} drop"):
+        yield
 
 
 @pytest.mark.claim("POL-5")

@@ -54,6 +54,18 @@ def friends_dropped(site: Site) -> Iterator[None]:
         yield
 
 
+@fault(
+    reddens={"policy/holds_to_the_end/a_namespace_takes_its_pods_first": "client → doomed"},
+    spares=("policy/holds_to_the_end/an_ending_pod_keeps_what_it_may",),
+    requires=(Feature.NETWORK_POLICY,),
+)
+def client_dropped(site: Site) -> Iterator[None]:
+    """What the pod client sends by TCP and UDP to our port is dropped on its node."""
+    rule = f"ip saddr {site.pod_address('client')} th dport {PORT} drop"
+    with packet_rule(site, site.near, "prerouting", f"meta l4proto {{ tcp, udp }} {rule}"):
+        yield
+
+
 def test_an_ending_pod_keeps_what_it_may(world: World, prober: Prober, proof: Proof) -> None:
     """A pod that a policy lets in is told to end: it is let in all the while, and who was kept out still is."""
     ending = Pod("ending", node=world["remote"].node, labels={"role": "friend"}, lingers=LINGERS)
