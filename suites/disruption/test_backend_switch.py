@@ -18,7 +18,7 @@ from clusters.features import Feature
 from clusters.waiting import TIMEOUTS, TimedOut, poll
 from fixtures.cni.flannel.settings import backend, with_backend
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import added
+from fixtures.faults.link_levers import added
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Capture

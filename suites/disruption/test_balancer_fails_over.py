@@ -17,7 +17,9 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import answers_forgotten, frozen, packet_rule
+from fixtures.faults.link_levers import answers_forgotten
+from fixtures.faults.node_levers import frozen
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -17,7 +17,7 @@ import pytest
 from clusters.features import Feature
 from clusters.waiting import TimedOut, poll
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import forgetful_plugin
+from fixtures.faults.node_levers import forgetful_plugin
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.world.left_behind import more, things

@@ -20,7 +20,7 @@ from clusters import late_node
 from clusters.cluster import Cluster
 from fixtures.faults import node_state
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.faults.state import Facts
 from fixtures.plugins.proof import Proof

@@ -21,7 +21,7 @@ from clusters.model import KubeProxy
 from clusters.proxy import IPTABLES
 from clusters.waiting import TIMEOUTS
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import chain_held
+from fixtures.faults.rule_levers import chain_held
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import Convergence, must_become

@@ -22,7 +22,7 @@ from clusters.features import Feature
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults import node_state
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import Convergence, must_become

@@ -19,7 +19,8 @@ import pytest
 from clusters.api import Object
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen, packet_rule
+from fixtures.faults.node_levers import frozen
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -18,7 +18,7 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of

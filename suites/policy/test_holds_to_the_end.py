@@ -18,7 +18,7 @@ from clusters.api import NAMESPACE, POD, Object
 from clusters.features import Feature
 from clusters.labels import LABEL
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -16,7 +16,8 @@ import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import added, packet_rule
+from fixtures.faults.link_levers import added
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.attachment import bare

@@ -26,7 +26,7 @@ from fixtures.cni.flannel.fake_node import fake_node
 from fixtures.cni.flannel.lease import PREFIX, Lease, SubnetFile, spare
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import annotated
+from fixtures.faults.node_levers import annotated
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of

@@ -20,7 +20,7 @@ import pytest
 from clusters.cluster import Cluster
 from clusters.features import Feature
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import frozen
+from fixtures.faults.node_levers import frozen
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import Capture, rendered

@@ -17,7 +17,7 @@ import pytest
 
 from clusters.api import POD
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.services import COREDNS
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof

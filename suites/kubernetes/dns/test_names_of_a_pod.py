@@ -22,7 +22,7 @@ from fixtures.agent.names import Resolver, resolver_in
 from fixtures.endpoints.conversation import Conversations
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import kubelet_setting
+from fixtures.faults.node_levers import kubelet_setting
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import Convergence, must_become

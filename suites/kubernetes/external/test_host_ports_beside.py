@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

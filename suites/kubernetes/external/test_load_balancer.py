@@ -20,7 +20,8 @@ import pytest
 from clusters.features import Feature
 from clusters.metallb import ADDRESSES
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import added, answers_forgotten, frozen, sysctl
+from fixtures.faults.link_levers import added, answers_forgotten, sysctl
+from fixtures.faults.node_levers import frozen
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -16,7 +16,7 @@ import pytest
 
 from fixtures.endpoints.inside import routed
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, address_of, at, every

@@ -20,7 +20,7 @@ from clusters.features import Feature
 from fixtures.endpoints.conversation import Conversations
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import plugin_set_aside
+from fixtures.faults.node_levers import plugin_set_aside
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.bulk import PORT, receive, send

@@ -19,7 +19,7 @@ import pytest
 
 from fixtures.endpoints.inside import refusal
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import namespace

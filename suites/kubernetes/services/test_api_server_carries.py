@@ -20,7 +20,7 @@ from fixtures.endpoints.endpoint import StreamBroken
 from fixtures.endpoints.pod_exec import said
 from fixtures.endpoints.pod_forward import at_forward
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.world.world import PORT, World

@@ -20,7 +20,7 @@ import pytest
 
 from clusters.cluster import Cluster
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import sysctl
+from fixtures.faults.link_levers import sysctl
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.idle import IdleConnection

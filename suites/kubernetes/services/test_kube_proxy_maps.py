@@ -17,7 +17,7 @@ import pytest
 from clusters.features import Feature
 from clusters.proxy import NFTABLES
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import map_element_lost
+from fixtures.faults.rule_levers import map_element_lost
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.node_state import Nodes

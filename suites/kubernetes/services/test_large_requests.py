@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import packet_rule
+from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every

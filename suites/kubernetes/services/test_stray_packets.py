@@ -20,7 +20,7 @@ from clusters.features import Feature
 from clusters.waiting import poll
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults.fault import fault
-from fixtures.faults.levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.idle import IdleConnection, opened
