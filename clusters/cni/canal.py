@@ -24,7 +24,9 @@ _HARMLESS = MappingProxyType(
     {
         r"fatal error: all goroutines are asleep - deadlock!": "the part of calico-node that gives tunnels their"
         " addresses has none to give where flannel has the tunnel, and waits for ever; built without C, Go takes"
-        " that for a deadlock, and it is begun anew"
+        " that for a deadlock, and it is begun anew",
+        r"fatal error: \d{4}-\d\d-\d\d [\d:.]+ \[(?:DEBUG|INFO|WARNING)\]": "the same: Go writes these words by"
+        " themselves, and a line of another part of calico-node came before the rest",
     }
 )
 
