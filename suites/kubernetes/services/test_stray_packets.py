@@ -25,7 +25,7 @@ from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.idle import IdleConnection, opened
 from fixtures.probes.plan import address_of
-from fixtures.probes.stray import PATIENCE, late_duplicates
+from fixtures.probes.stray import PATIENCE, QUIET, late_duplicates
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import PORT, World
@@ -66,6 +66,12 @@ def test_do_not_reset(world: World, services: Services, conversations: Conversat
 def asked_until_done(held: IdleConnection, late: Future[None]) -> str:
     """Ask over the connection until the duplicates are sent, which wait for a request; what was said first."""
     first = held.answers()
-    poll(lambda: late.done() or not held.answers(), until=bool, what="the duplicates to be sent", within=PATIENCE)
+    poll(
+        lambda: late.done() or not held.answers(),
+        until=bool,
+        what="the duplicates to be sent",
+        within=2 * PATIENCE,
+        every=3 * QUIET,
+    )
     late.result()
     return first
