@@ -1,12 +1,12 @@
 """A packet that the connection tracker cannot place does not end a connection through a Service.
 
     client :p ══ 10.96.n.n:80 ══ remote:8080        an open connection, translated on worker
-    client :p ←─ a late duplicate ─ remote:8080     not of its window: the tracker calls it INVALID
+    client :p ←─ a stray segment ── remote:8080     not of its window: the tracker calls it INVALID
               ✕ dropped by a node
 
 A tracker that cannot place a packet does not translate it either. Handed on, it comes to the client from an
 address that the client has no connection with; the client's kernel resets that, and the reset ends the good
-connection at the server. It takes one late duplicate, on a busy network, to lose a long download.
+connection at the server. It takes one packet out of place, on a busy network, to lose a long download.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.idle import IdleConnection, opened
 from fixtures.probes.plan import address_of
-from fixtures.probes.stray import PATIENCE, QUIET, late_duplicates
+from fixtures.probes.stray import PATIENCE, QUIET, stray_segments
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import PORT, World
@@ -49,29 +49,29 @@ def stray_packets_let_through(site: Site) -> Iterator[None]:
 
 @pytest.mark.claim("SVC-12")
 def test_do_not_reset(world: World, services: Services, conversations: Conversations, proof: Proof) -> None:
-    """Five late duplicates from the endpoint's own port, and the connection through the ClusterIP is answered."""
+    """Five stray segments from the endpoint's own port, and the connection through the ClusterIP is answered."""
     client, remote = world["client"], world["remote"]
     held = opened(conversations.with_(client), cluster_ip(services["far"]), 80)
     ends = (address_of(remote), PORT, address_of(client), held.source_port)
 
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(late_duplicates, conversations.with_(remote), *ends)
-        first = asked_until_done(held, late)
+        sent = pool.submit(stray_segments, conversations.with_(remote), *ends)
+        first = asked_until_done(held, sent)
     then = held.answers()
 
     proof.fact("the connection was answered before", first == "remote", first)
     proof.fact("the connection goes on", then == "remote", then)
 
 
-def asked_until_done(held: IdleConnection, late: Future[None]) -> str:
-    """Ask over the connection until the duplicates are sent, which wait for a request; what was said first."""
+def asked_until_done(held: IdleConnection, sent: Future[None]) -> str:
+    """Ask over the connection until the segments are sent, which wait for a request; what was said first."""
     first = held.answers()
     poll(
-        lambda: late.done() or not held.answers(),
+        lambda: sent.done() or not held.answers(),
         until=bool,
-        what="the duplicates to be sent",
+        what="the stray segments to be sent",
         within=2 * PATIENCE,
         every=3 * QUIET,
     )
-    late.result()
+    sent.result()
     return first
