@@ -159,11 +159,28 @@ class Api:
             answer: Any = asks[kind](name, namespace, _preload_content=False, _request_timeout=within)
             return dict(answer.headers)
 
-    def log(self, pod: str, container: str, namespace: str, *, within: float = 5.0) -> str:
-        """What a container has printed so far; ApiRefused where its node does not tell in so many seconds."""
+    def log(
+        self,
+        pod: str,
+        container: str,
+        namespace: str,
+        *,
+        since: int | None = None,
+        lines: int | None = None,
+        within: float | None = None,
+    ) -> str:
+        """What a container has printed: in the last `since` seconds, the last so many lines, or all.
+
+        ApiRefused where its node does not tell, or not in so many seconds.
+        """
         with _explained(f"log of {namespace}/{pod}"):
             text: str = CoreV1Api(self.client).read_namespaced_pod_log(
-                pod, namespace, container=container, _request_timeout=within
+                pod,
+                namespace,
+                container=container,
+                since_seconds=since,
+                tail_lines=lines,
+                _request_timeout=within,
             )
             return text
 

@@ -11,14 +11,14 @@ is measured. The endpoint is on a node that answers for no address.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 
 from clusters.features import Feature
 from fixtures.faults.fault import fault
 from fixtures.faults.link_levers import answers_forgotten
-from fixtures.faults.node_levers import frozen
+from fixtures.faults.node_levers import frozen, frozen_everywhere
 from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
@@ -46,10 +46,7 @@ WITHIN = 60.0
 )
 def nobody_announces(site: Site) -> Iterator[None]:
     """Whoever announces addresses stands still on every node."""
-    with ExitStack() as every_node:
-        every_node.enter_context(answers_forgotten(site))
-        for node in site.nodes_running(SPEAKER):
-            every_node.enter_context(frozen(site, node, SPEAKER))
+    with answers_forgotten(site), frozen_everywhere(site, SPEAKER):
         yield
 
 

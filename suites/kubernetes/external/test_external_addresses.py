@@ -19,7 +19,7 @@ import pytest
 
 from fixtures.endpoints.inside import routed
 from fixtures.faults.fault import fault
-from fixtures.faults.rule_levers import iptables_rule, packet_rule
+from fixtures.faults.rule_levers import led_to_pod, packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -71,8 +71,7 @@ def external_addresses_dropped(site: Site) -> Iterator[None]:
 def source_ranges_ignored(site: Site) -> Iterator[None]:
     """The near node leads everybody to a pod who asks at a load balancer's address."""
     rule = ("-d", str(BALANCED), "-p", "tcp", "--dport", "80")
-    dnat = ("-j", "DNAT", "--to-destination", f"{site.pod_address('remote')}:8080")
-    with iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat):
+    with led_to_pod(site, site.near, "remote", *rule):
         yield
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.rule_levers import iptables_rule
+from fixtures.faults.rule_levers import iptables_rule, led_to_pod
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import Convergence, must_become
@@ -43,9 +43,8 @@ LOCAL, CLUSTER = (
 def still_as_cluster(site: Site) -> Iterator[None]:
     """The near node serves that node port from the other worker, whatever the policy says."""
     rule = ("-p", "tcp", "--dport", str(DOOR))
-    dnat = ("-j", "DNAT", "--to-destination", f"{site.pod_address('remote')}:8080")
     with (
-        iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat),
+        led_to_pod(site, site.near, "remote", *rule),
         iptables_rule(
             site, site.near, "nat", "POSTROUTING", "-s", site.pod_address("outside"), "-j", "MASQUERADE"
         ),

@@ -17,7 +17,7 @@ import pytest
 
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
-from fixtures.faults.rule_levers import iptables_rule
+from fixtures.faults.rule_levers import led_to_pod
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -39,8 +39,7 @@ NUMBER = 18084
 def protocols_mixed_up(site: Site) -> Iterator[None]:
     """The near node leads to one pod whatever comes to a hostPort's number, by TCP and by UDP."""
     rule = ("-p", "udp", "-m", "addrtype", "--dst-type", "LOCAL", "--dport", str(NUMBER))
-    dnat = ("-j", "DNAT", "--to-destination", f"{site.pod_address('neighbour')}:8080")
-    with iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat):
+    with led_to_pod(site, site.near, "neighbour", *rule):
         yield
 
 

@@ -21,7 +21,7 @@ from clusters.features import Feature
 from clusters.metallb import ADDRESSES
 from fixtures.faults.fault import fault
 from fixtures.faults.link_levers import added, answers_forgotten, sysctl
-from fixtures.faults.node_levers import frozen
+from fixtures.faults.node_levers import frozen_everywhere
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -75,10 +75,7 @@ def every_address_claimed(site: Site) -> Iterator[None]:
 )
 def frozen_speakers(site: Site) -> Iterator[None]:
     """Whoever announces addresses stands still on every node."""
-    with ExitStack() as every_node:
-        every_node.enter_context(answers_forgotten(site))
-        for node in site.nodes_running("speaker"):
-            every_node.enter_context(frozen(site, node, "speaker"))
+    with answers_forgotten(site), frozen_everywhere(site, "speaker"):
         yield
 
 

@@ -83,7 +83,7 @@ def test_exec_and_logs(world: World, proof: Proof) -> None:
     api, namespace = world.api, world.namespace
 
     printed = answers(PODS, lambda name: said(api.client, namespace, name, "agent", ["hostname"], within=5))
-    logged = answers(PODS, lambda name: first_word(api.log(name, "agent", namespace)))
+    logged = answers(PODS, lambda name: first_word(api.log(name, "agent", namespace, within=5)))
 
     proof.fact("a command ran in each pod", printed == PODS, differing(printed, PODS))
     proof.fact("the log of each pod came", logged == PODS, differing(logged, PODS))

@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.faults.fault import fault
-from fixtures.faults.rule_levers import iptables_rule
+from fixtures.faults.rule_levers import led_to_pod
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -65,8 +65,7 @@ GIVEN_UP = {"removes": 81, "renumbers": 80}
 def old_door_left_open(site: Site) -> Iterator[None]:
     """The near node keeps the node port of a Service that has another one by now."""
     rule = ("-p", "tcp", "--dport", f"{ONE.node_port}")
-    dnat = ("-j", "DNAT", "--to-destination", f"{site.pod_address('wide')}:8080")
-    with iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat):
+    with led_to_pod(site, site.near, "wide", *rule):
         yield
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from clusters.cluster import Cluster
 from fixtures.faults.fault import fault
-from fixtures.faults.rule_levers import iptables_rule
+from fixtures.faults.rule_levers import led_to_pod
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -49,8 +49,7 @@ PAIRS = tuple(permutations(ServiceType, 2))
 def doors_left_open(site: Site) -> Iterator[None]:
     """The near node keeps leading node ports to a pod when they are no Service's any more."""
     rule = ("-p", "tcp", "--dport", f"{FIRST_DOOR}:{FIRST_DOOR + len(PAIRS) - 1}")
-    dnat = ("-j", "DNAT", "--to-destination", f"{site.pod_address('remote')}:8080")
-    with iptables_rule(site, site.near, "nat", "PREROUTING", *rule, *dnat):
+    with led_to_pod(site, site.near, "remote", *rule):
         yield
 
 
