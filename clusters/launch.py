@@ -74,7 +74,10 @@ def _accept(rest: list[str]) -> int:
 
 
 def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
-    """Run these legs; whatever comes of them, the last line on standard output counts checks and tests."""
+    """Run these legs; whatever comes of them, the last line on standard output counts checks and tests.
+
+    Before it stands what failed, a line each, so that nobody looks for it in the output of many legs.
+    """
     with TemporaryDirectory(prefix="netproof-") as place:
         folder = Path(place)
         statuses = dict.fromkeys((leg.name for leg in wanted), HOST_CANNOT)
@@ -86,14 +89,15 @@ def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
             statuses = _tox(wanted, rest, folder)
             return worst(statuses.values())
         finally:
-            print(total(statuses, folder), flush=True)  # noqa: T201 - plain, for whoever counts
+            counts = total(statuses, folder)
+            print(*counts.red, counts, sep="\n", flush=True)  # noqa: T201 - plain, for whoever counts
 
 
 def total(statuses: Mapping[str, int], folder: Path) -> Counts:
     """Checks and tests of all legs, as each left them in `folder`; one that left nothing counts as one test."""
     counted = Counts()
     for leg, ended in statuses.items():
-        alone = Counts(passed=1) if ended == PASSED else Counts(failed=1)
+        alone = Counts(passed=1) if ended == PASSED else Counts(failed=1, red=(f"{leg}: see above",))
         counted += Counts.read(folder, leg) or alone
     return counted
 

@@ -100,9 +100,11 @@ def test_the_worst_of_several_is_reported(statuses: list[int], expected: int) ->
 
 
 def test_counts_of_legs_add_up(tmp_path: Path) -> None:
-    Counts(passed=83, failed=1, skipped=2).write(tmp_path, "flannel-vxlan")
+    Counts(passed=83, failed=1, skipped=2, red=("dns: late",)).write(tmp_path, "flannel-vxlan")
     statuses = {"lint": PASSED, "types": FAILED, "flannel-vxlan": FAILED, "docker": HOST_CANNOT}
-    assert str(total(statuses, tmp_path)) == "84 passed, 3 failed, 2 skipped"
+    counts = total(statuses, tmp_path)
+    assert str(counts) == "84 passed, 3 failed, 2 skipped"
+    assert counts.red == ("types: see above", "flannel-vxlan: dns: late", "docker: see above")
 
 
 def test_a_host_that_cannot_is_counted_too() -> None:

@@ -357,5 +357,13 @@ def late():
     raise OSError("the tear-down broke")
 def test_spoilt_later(late): pass
 """)
-    assert Counts.read(tmp_path, "leg") == Counts(passed=2, failed=3, skipped=1)
+    counts = Counts.read(tmp_path, "leg")
+    assert counts
+    assert (counts.passed, counts.failed, counts.skipped) == (2, 3, 1)
+    assert [line.partition("::")[2] for line in sorted(counts.red)] == [
+        "test_bad: FAIL not so: it is so",
+        "test_spoilt_later",
+        "test_untold: UNKNOWN it ran to its end without a judgement, a fact or evidence, so nothing is proven",
+    ]
+    assert all(line.startswith("leg: ") for line in counts.red)
     assert "2 failed, 3 passed, 1 skipped, 1 error in" in done.said
