@@ -32,7 +32,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.world.agents import Agent, start_anew
 from fixtures.world.pods import Pod
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
 from fixtures.world.world import PORT, World
 
 pytestmark = pytest.mark.claim("UPG-3")
@@ -65,7 +65,7 @@ def test_nothing_is_lost(
     """While it ends and runs again every probe is answered; a standing connection lives, a new pod is served."""
     worker, door = world.host_of("client"), services["open"]
     ways = [tcp(PORT, timeout=PATIENCE), udp(PORT, timeout=PATIENCE)]
-    doors = [tcp(door.node_port("tcp"), timeout=PATIENCE), udp(door.node_port("udp"), timeout=PATIENCE)]
+    doors = by_node_port(door, PATIENCE)
     cells = [
         *every([it for it in world.nodes if it.name != worker.name], [at(world["client"])], ways),
         *every([worker], [at(world["remote"])], ways),

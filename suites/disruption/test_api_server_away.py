@@ -37,7 +37,7 @@ from fixtures.world.pods import Pod
 from fixtures.world.policies import policy_for
 from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
 from fixtures.world.world import PORT, World
 
 pytestmark = pytest.mark.claim("UPG-3")
@@ -111,7 +111,7 @@ def test_a_deny_goes_on(world: World, site: Site, prober: Prober, proof: Proof) 
 def standing(world: World, services: Services) -> list[Cell]:
     """Nodes to pods of every node, to a Service and to CoreDNS, and outside to a node port."""
     door = services["open"]
-    doors = [tcp(door.node_port("tcp")), udp(door.node_port("udp"))]
+    doors = by_node_port(door)
     return [
         *every(world.nodes, [at(pod) for pod in world.one_pod_of_each_node], WAYS),
         *every(world.nodes, [cluster_ip(services["far"])], [tcp(80), udp(80)]),

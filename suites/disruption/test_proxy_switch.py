@@ -34,7 +34,7 @@ from fixtures.verdicts.observation import Cell
 from fixtures.world.proxy_mode import Modes, laid, other_than, said_by
 from fixtures.world.service_set import Services
 from fixtures.world.services import ServiceSpec
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
 from fixtures.world.world import World
 
 PATIENCE = 0.3
@@ -89,7 +89,7 @@ def test_there_and_back(
 def cells(world: World, services: Services, patience: float = TIMEOUTS.probe) -> list[Cell]:
     """Pods and nodes by ClusterIP, outside by every node's port, TCP and UDP."""
     door, ways = services["open"], [tcp(80, timeout=patience), udp(80, timeout=patience)]
-    doors = [tcp(door.node_port("tcp"), timeout=patience), udp(door.node_port("udp"), timeout=patience)]
+    doors = by_node_port(door, patience)
     inside = every([*world.one_pod_of_each_node, *world.nodes], [cluster_ip(services["far"])], ways)
     return [*inside, *every([world["outside"]], [node_port(door, node) for node in world.nodes], doors)]
 

@@ -34,7 +34,7 @@ from fixtures.world.policies import policy_for
 from fixtures.world.populace import SETTLED_WITHIN
 from fixtures.world.service_set import Services
 from fixtures.world.services import Service, ServiceSpec, ServiceType, TrafficPolicy
-from fixtures.world.ways_in import node_port
+from fixtures.world.ways_in import by_node_port, node_port
 from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("POL-6"), pytest.mark.requires("network-policy")]
@@ -105,7 +105,7 @@ def held_against(
 
 def asked(world: World, service: Service, node: str) -> tuple[Cell, ...]:
     """Outside asks the Service at that node, by TCP and UDP."""
-    ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    ways = by_node_port(service)
     (door,) = (node_port(service, it) for it in world.nodes if it.name == node)
     return every([world["outside"]], [door], ways)
 

@@ -27,7 +27,7 @@ from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.spread import in_words
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
 from fixtures.world.world import World
 
 
@@ -36,9 +36,7 @@ def test_nobody_claims_it(world: World, services: Services, prober: Prober, proo
     """On the nodes' own network TCP and UDP find nobody at it; the same Service's NodePort answers there."""
     service, outside, worker = services["open"], world["outside"], world.host_of("client")
     inside = every([world["client"]], [cluster_ip(service)], [tcp(80), udp(80)])
-    door = every(
-        [outside], [node_port(service, worker)], [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
-    )
+    door = every([outside], [node_port(service, worker)], by_node_port(service))
     cells = every([outside], [cluster_ip(service)], [tcp(80, timeout=4.0), udp(80, timeout=4.0)])
 
     with routed(prober.conversations, outside, str(service.cluster_ip), "dev", "eth0"):

@@ -17,11 +17,10 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import node_port
+from fixtures.world.ways_in import by_node_port, node_port
 from fixtures.world.world import World
 
 
@@ -31,7 +30,7 @@ def test_answers_everywhere_as_the_node(
 ) -> None:
     """From outside by every node, TCP and UDP: the server sees an address of the very node that was asked."""
     service = services["open"]
-    ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    ways = by_node_port(service)
     cells = {node: every([world["outside"]], [node_port(service, node)], ways) for node in world.nodes}
 
     seen = prober.sweep([cell for one in cells.values() for cell in one])

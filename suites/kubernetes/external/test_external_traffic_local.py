@@ -20,11 +20,11 @@ import pytest
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import get, tcp, udp
+from fixtures.probes.ways import get
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import health_check, node_port
+from fixtures.world.ways_in import by_node_port, health_check, node_port
 from fixtures.world.world import World
 
 
@@ -34,7 +34,7 @@ def test_only_where_an_endpoint_runs(
 ) -> None:
     """Outside reaches the endpoint's node as itself, and no other; each silent node itself is served."""
     service, outside = services["kept"], world["outside"]
-    ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    ways = by_node_port(service)
     here = every([outside], [node_port(service, world.host_of("remote"), family)], ways)
     silent = [node for node in world.nodes if node.name != world["remote"].node]
     doors = [node_port(service, node, family) for node in silent]

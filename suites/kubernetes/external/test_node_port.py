@@ -21,7 +21,7 @@ from fixtures.probes.ways import get, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
 from fixtures.world.world import World
 
 
@@ -32,7 +32,7 @@ def test_every_node_from_everywhere(
     """TCP and UDP to each node from outside, from pods on both workers and from every node."""
     service = services["open"]
     sources = [world["outside"], world["client"], world["remote"], *world.nodes]
-    ways = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))]
+    ways = by_node_port(service)
     cells = every(sources, [node_port(service, node, family) for node in world.nodes], ways)
 
     seen = prober.sweep(cells)

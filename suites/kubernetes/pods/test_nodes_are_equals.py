@@ -26,7 +26,7 @@ from fixtures.probes.ways import lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import RESOLVER, cluster_ip, node_port
+from fixtures.world.ways_in import RESOLVER, by_node_port, cluster_ip, node_port
 from fixtures.world.world import PORT, World
 
 pytestmark = pytest.mark.claim("POD-9")
@@ -72,7 +72,7 @@ def test_services(world: World, services: Services, prober: Prober, proof: Proof
     """A pod of every node reaches Services by ClusterIP and by every node's NodePort, TCP and UDP."""
     pods, door = world.one_pod_of_each_node, services["open"]
     inside = every(pods, [cluster_ip(services["near"]), cluster_ip(services["far"])], [tcp(80), udp(80)])
-    ports = [tcp(door.node_port("tcp")), udp(door.node_port("udp"))]
+    ports = by_node_port(door)
     doors = every(pods, [node_port(door, node) for node in world.nodes], ports)
 
     seen = prober.sweep([*inside, *doors])

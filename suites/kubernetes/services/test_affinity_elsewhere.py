@@ -30,7 +30,7 @@ from fixtures.verdicts.observation import Cell, Observation
 from fixtures.verdicts.spread import answered_at, answered_for
 from fixtures.world.service_set import Services
 from fixtures.world.services import GIVEN_BY_HAND, ServiceSpec, ServiceType
-from fixtures.world.ways_in import balanced, cluster_ip, node_port
+from fixtures.world.ways_in import balanced, by_node_port, cluster_ip, node_port
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-8")
@@ -56,7 +56,7 @@ def test_by_every_way_in(world: World, services: Services, prober: Prober, proof
     ):
         services.balanced_at(door.name, GIVEN)
         doors = [node_port(door, node) for node in world.nodes]
-        by_port = [tcp(door.node_port("tcp")), udp(door.node_port("udp"))]
+        by_port = by_node_port(door)
         by_address = [tcp(80), udp(80)]
         first = [*every([outside], doors, by_port), *every([outside], [balanced(door, GIVEN)], by_address)]
         open_now = must_become(prober, all_of(first, reached()))

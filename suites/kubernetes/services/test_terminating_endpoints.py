@@ -31,7 +31,7 @@ from fixtures.world.backends import Backends
 from fixtures.world.pods import Pod
 from fixtures.world.service_set import Services
 from fixtures.world.services import Service, ServiceSpec, ServiceType, TrafficPolicy
-from fixtures.world.ways_in import cluster_ip, health_check, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip, health_check, node_port
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-6")
@@ -68,7 +68,7 @@ def ending(services: Services, world: World) -> Iterator[Ending]:
 def asked_everywhere(world: World, service: Service) -> tuple[Cell, ...]:
     """Some requests by TCP and UDP from a pod on every node, from every node, and from outside by node port."""
     inside = every([*world.one_pod_of_each_node, *world.nodes], [cluster_ip(service)], [tcp(80), udp(80)] * 5)
-    doors = [tcp(service.node_port("tcp")), udp(service.node_port("udp"))] * 5
+    doors = by_node_port(service) * 5
     return (*inside, *every([world["outside"]], [node_port(service, node) for node in world.nodes], doors))
 
 
@@ -94,7 +94,7 @@ def test_serves_on_while_it_is_all_there_is(world: World, ending: Ending, prober
     """The only endpoint is told to end: it answers inside and outside, with either policy; health says 503."""
     home = world.host_of("remote")
     kept = ending.local
-    ways = [tcp(kept.node_port("tcp")), udp(kept.node_port("udp"))]
+    ways = by_node_port(kept)
     cells = [*asked_everywhere(world, ending.last), *every([world["outside"]], [node_port(kept, home)], ways)]
     before = must_become(prober, all_of(cells, reached()))
     proof.concludes(before.judgement)
