@@ -24,6 +24,7 @@ from clusters.images.provide import NodeImage, Source, ensure, tool
 from clusters.images.recipes import digest
 from clusters.kind_config import Needs, render
 from clusters.labels import FAKE_NODE_LABEL, RunId, is_over
+from clusters.manifests import OWN_IMAGE, with_images
 from clusters.model import (
     Cni,
     HostCannot,
@@ -128,7 +129,8 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
             source=wanted.source,
         )
         tool("kind")
-    manifests = wanted.cni.manifests(wanted.profile, wanted.cni_version)
+    own_image = with_images({OWN_IMAGE: image.agent})
+    manifests = own_image(wanted.cni.manifests(wanted.profile, wanted.cni_version))
     made_of = {"kubernetes": image.kubernetes, "node image": image.reference}
     recipe = {**record.recipe, **made_of, "manifests": digest([json.dumps(manifests, sort_keys=True)])}
     record = record.model_copy(update={"recipe": recipe, "images": image.origins})

@@ -12,6 +12,8 @@ from clusters.model import UsageError
 from clusters.upstream import Document, fetch
 
 Objects = list[dict[str, Any]]
+OWN_IMAGE = "netproof/agent"
+"""What a manifest calls netproof's own image, which every node has: Python, iproute2 and a shell."""
 Change = Callable[[Objects], Objects]
 """One declared change: gives changed copies and leaves what it is given as it was."""
 

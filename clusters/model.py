@@ -10,6 +10,7 @@ from importlib import import_module
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from pkgutil import iter_modules
+from types import MappingProxyType
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -90,7 +91,7 @@ class ManifestImage:
 
 
 class Cni(Protocol):
-    """What a file in `clusters/cni/` offers, as its module-level object `CNI`."""
+    """What a file in `clusters/cni/` offers, as its module-level object `CNI`; much of it has a default."""
 
     @property
     def name(self) -> str: ...
@@ -102,22 +103,26 @@ class Cni(Protocol):
     @property
     def claims(self) -> tuple[str, ...]:
         """The groups of claims that are about this CNI ("FLN"); what other CNIs promise is not asked of it."""
+        return ()
 
     @property
     def options(self) -> Mapping[str, tuple[str, ...]]:
         """The options that a profile may set, each with its allowed values, the default first."""
+        return MappingProxyType({})
 
     def features(self, profile: Profile) -> frozenset[Feature]:
         """What this CNI supports when set up as the profile says."""
 
-    def needs(self, profile: Profile) -> frozenset[Capability]:
+    def needs(self, profile: Profile) -> frozenset[Capability]:  # noqa: ARG002  for those that need some
         """What the nodes' kernel must be able to do for this CNI, set up as the profile says."""
+        return frozenset()
 
     def datapath(self, profile: Profile) -> Datapath:
         """How pods hang on their nodes when set up as the profile says, and how packets travel between nodes."""
 
-    def images(self, version: str) -> tuple[ManifestImage, ...]:
-        """The images of that release, for the node image to carry."""
+    def images(self, version: str) -> tuple[ManifestImage, ...]:  # noqa: ARG002  for those that have some
+        """The images of that release, for the node image to carry, besides netproof's own."""
+        return ()
 
     def manifests(self, profile: Profile, version: str) -> list[dict[str, Any]]:
         """The objects to apply: upstream's own manifest of that release with the declared changes alone."""

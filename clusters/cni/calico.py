@@ -14,7 +14,7 @@ from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, with_environment
-from clusters.model import ManifestImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -83,7 +83,7 @@ ENFORCER = "calico-node"
 OF_PODS = (r"cali-(tw|fw|pi|po|pri|pro|sm|from-wl|to-wl|from-host|set)", "cali40", "cali[0-9a-f]{11}")
 
 
-class Calico:
+class Calico(Cni):
     """The CNI object of this file; clusters.model.Cni says what each member is for."""
 
     name = "calico"

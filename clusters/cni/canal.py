@@ -14,7 +14,7 @@ from clusters.cni import calico, flannel
 from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.manifests import Objects, find, with_images
-from clusters.model import ManifestImage, Profile, UsageError, chosen_version
+from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_version
 
 _FLANNEL = "docker.io/flannel/flannel:v0.24.3"
 """The flannel that canal.yaml of Calico v3.28.5 names, of which no module is served any more."""
@@ -31,13 +31,12 @@ _HARMLESS = MappingProxyType(
 )
 
 
-class Canal:
+class Canal(Cni):
     """The CNI object of this file; clusters.model.Cni says what each member is for."""
 
     name = "canal"
     claims = ("CNL", "FLN")
     versions = calico.CNI.versions
-    options: MappingProxyType[str, tuple[str, ...]] = MappingProxyType({})
 
     def features(self, profile: Profile) -> frozenset[Feature]:
         if any(subnet.version == 6 for subnet in profile.pod_subnet):

@@ -17,7 +17,7 @@ from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
 from clusters.manifests import Change, Objects, container, find
-from clusters.model import ManifestImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -128,7 +128,7 @@ CHAINS = ("FLANNEL-",)
 _CONFIGURATION = "kube-flannel-cfg"
 
 
-class Flannel:
+class Flannel(Cni):
     """The CNI object of this file; clusters.model.Cni says what each member is for."""
 
     name = "flannel"

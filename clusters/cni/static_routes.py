@@ -1,0 +1,58 @@
+"""Static routes: the plugin `ptp` hangs pods on their nodes, and each node has a route to every other subnet.
+
+The smallest CNI that passes, and the one to begin a new one from. The script runs as the node itself.
+"""
+
+from __future__ import annotations
+
+from clusters.datapath import Datapath, RoutedVeth
+from clusters.features import Feature
+from clusters.manifests import OWN_IMAGE, Objects
+from clusters.model import Cni, Profile
+
+_CONFIGURATION = "/etc/cni/net.d/10-static-routes.conflist"
+_SCRIPT = """
+iptables -t nat -A POSTROUTING -s $PODS ! -d $PODS -m comment --comment 'pods to the outside' -j MASQUERADE
+kubectl --kubeconfig /etc/kubernetes/kubelet.conf get nodes --watch \\
+  -o jsonpath='{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address} {.spec.podCIDR}{"\\n"}' |
+while read -r name address subnet; do
+  if [ -z "$subnet" ]; then continue; fi
+  if [ "$name" != "$(hostname)" ]; then ip route replace "$subnet" via "$address"; continue; fi
+  echo '{"cniVersion": "1.0.0", "name": "static-routes", "plugins": [
+    {"type": "ptp", "ipam": {"type": "host-local", "subnet": "'$subnet'", "routes": [{"dst": "0.0.0.0/0"}]}},
+    {"type": "portmap", "capabilities": {"portMappings": true}}]}' > $CONFIGURATION
+done
+"""
+
+
+class StaticRoutes(Cni):
+    """The CNI object of this file; clusters.model.Cni says what each member is for."""
+
+    name = "static_routes"
+    versions = ("v1",)
+
+    def features(self, profile: Profile) -> frozenset[Feature]:  # noqa: ARG002  there is one way
+        return frozenset({Feature.ROUTED_PODS, Feature.HOST_PORT})
+
+    def datapath(self, profile: Profile) -> Datapath:  # noqa: ARG002  there is one way
+        return Datapath(RoutedVeth("veth"), plugin="ptp", files=(_CONFIGURATION,), follows_the_default_route=True)
+
+    def manifests(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  there is one
+        words = f"CONFIGURATION={_CONFIGURATION} PODS={profile.pod_subnet[0]}\n{_SCRIPT}"
+        container = {
+            "name": "routes",
+            "image": OWN_IMAGE,
+            "command": ["chroot", "/node", "sh", "-ec", words],
+            "securityContext": {"privileged": True},
+            "volumeMounts": [{"name": "node", "mountPath": "/node"}],
+        }
+        volumes = [{"name": "node", "hostPath": {"path": "/"}}]
+        pod = {"hostNetwork": True, "tolerations": [{"operator": "Exists"}], "volumes": volumes}
+        named = {"labels": {"app": "static-routes"}}
+        template = {"metadata": named, "spec": {**pod, "containers": [container]}}
+        metadata = {"name": "static-routes", "namespace": "kube-system"}
+        spec = {"selector": {"matchLabels": named["labels"]}, "template": template}
+        return [{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}]
+
+
+CNI = StaticRoutes()
