@@ -29,7 +29,7 @@ class StaticRoutes(Cni):
     """The CNI object of this file; clusters.model.Cni says what each member is for."""
 
     name = "static_routes"
-    versions = ("v1",)
+    versions = ("v1.0.0",)
 
     def features(self, profile: Profile) -> frozenset[Feature]:  # noqa: ARG002  there is one way
         return frozenset({Feature.ROUTED_PODS, Feature.HOST_PORT})

@@ -24,11 +24,12 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import Destination, every, foreign
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup
+from fixtures.probes.ways import ADDRESS_RECORD, lookup
 from fixtures.verdicts.expectation import all_of, no_such_name, no_such_record, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
 from fixtures.world.services import ServicePort, ServiceSpec
+from fixtures.world.ways_in import lacked_by
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("DNS-5")
@@ -59,18 +60,17 @@ def aaaa_said_unknown(site: Site) -> Iterator[None]:
 
 
 def test_answers_alike(world: World, services: Services, prober: Prober, proof: Proof) -> None:
-    """From pods of every node each replica gives the address, no data for IPv6, NXDOMAIN for nobody's name."""
-    web, servers = services["web"], replicas(world)
-    missing = web.full_name.replace(web.name, "nobody-there", 1)
+    """From pods of every node each replica gives the address, no data for another family, NXDOMAIN for no name."""
+    single, servers = services["single"], replicas(world)
+    missing = single.full_name.replace(single.name, "nobody-there", 1)
     clients = world.one_pod_of_each_node
-    address, none, nobody = (
-        every(clients, servers, [way])
-        for way in (lookup(web.full_name), lookup(web.full_name, "AAAA"), lookup(missing))
-    )
+    has = lookup(single.full_name, ADDRESS_RECORD[single.cluster_ip.version])
+    lacks = lookup(single.full_name, lacked_by(single))
+    address, none, nobody = (every(clients, servers, [way]) for way in (has, lacks, lookup(missing)))
 
     seen = prober.sweep([*address, *none, *nobody])
 
-    promised = all_of(address, reached(answers=[str(web.cluster_ip)], within=0.9))
+    promised = all_of(address, reached(answers=[str(single.cluster_ip)], within=0.9))
     promised |= all_of(none, no_such_record(within=0.9)) | all_of(nobody, no_such_name(within=0.9))
     proof.concludes(judge(promised, seen))
     proof.fact("there is more than one replica", len(servers) > 1, [server.name for server in servers])

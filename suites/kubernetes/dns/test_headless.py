@@ -16,7 +16,7 @@ import pytest
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup, tcp, udp
+from fixtures.probes.ways import ADDRESS_RECORD, lookup, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
@@ -25,14 +25,18 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("DNS-2")
-def test_addresses_of_the_pods(world: World, services: Services, prober: Prober, proof: Proof) -> None:
-    """One A record for each ready pod, no other; the pod that is not ready is missing."""
+def test_addresses_of_the_pods(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
+    """One A or AAAA record for each ready pod, no other; the pod that is not ready is missing."""
     direct = services["direct"]
-    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(direct.full_name)])
+    cells = every(
+        [world["client"], world["remote"]], [RESOLVER], [lookup(direct.full_name, ADDRESS_RECORD[family])]
+    )
 
     seen = prober.sweep(cells)
 
-    pods = [str(address_of(pod)) for pod in direct.backends]
+    pods = [str(address_of(pod, family)) for pod in direct.backends]
     proof.concludes(judge(all_of(cells, reached(answers=pods, within=0.9)), seen))
 
 
@@ -51,17 +55,16 @@ def test_nothing_in_between(world: World, services: Services, prober: Prober, pr
 
 
 @pytest.mark.claim("DNS-2")
-def test_names_of_pods(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_names_of_pods(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Host name and subdomain name the pod; its address leads back to that and to its name in another Service."""
-    family, low = services["family"], world["named-low"]
-    name = f"low.{family.full_name}"
-    forward = every([world["client"]], [RESOLVER], [lookup(name)])
-    back = every([world["client"]], [RESOLVER], [lookup(str(address_of(low)), "PTR")])
+    name, address = f"low.{services['family'].full_name}", str(address_of(world["named-low"], family))
+    forward = every([world["client"]], [RESOLVER], [lookup(name, ADDRESS_RECORD[family])])
+    back = every([world["client"]], [RESOLVER], [lookup(address, "PTR")])
 
     seen = prober.sweep([*forward, *back])
 
-    plain = f"{str(address_of(low)).replace('.', '-')}.{services['named'].full_name}"
-    there = all_of(forward, reached(answers=[str(address_of(low))], within=0.9))
+    plain = f"{address.replace('.', '-').replace(':', '-')}.{services['named'].full_name}"
+    there = all_of(forward, reached(answers=[address], within=0.9))
     proof.concludes(judge({**there, **all_of(back, reached(answers=[name, plain], within=0.9))}, seen))
 
 

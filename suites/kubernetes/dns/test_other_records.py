@@ -22,7 +22,7 @@ from fixtures.probes.ways import lookup
 from fixtures.verdicts.expectation import all_of, no_such_name, no_such_record, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
-from fixtures.world.ways_in import RESOLVER
+from fixtures.world.ways_in import RESOLVER, lacked_by
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("DNS-2")
@@ -38,10 +38,10 @@ def test_port_by_name(world: World, services: Services, prober: Prober, proof: P
     proof.concludes(judge(all_of(cells, reached(answers=[f"0 100 80 {web.full_name}"], within=0.9)), seen))
 
 
-def test_address_leads_back(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_address_leads_back(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """PTR of a ClusterIP gives the Service's whole name."""
     web = services["web"]
-    cells = every([world["client"]], [RESOLVER], [lookup(str(web.cluster_ip), "PTR")])
+    cells = every([world["client"]], [RESOLVER], [lookup(str(web.cluster_ip_of(family)), "PTR")])
 
     seen = prober.sweep(cells)
 
@@ -63,12 +63,12 @@ def test_alias(world: World, services: Services, prober: Prober, proof: Proof) -
 
 def test_what_does_not_exist(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """A name that nobody has, and a record that a name lacks: said within half a second, by UDP and TCP."""
-    web = services["web"]
-    missing = web.full_name.replace(web.name, "nobody-there", 1)
+    single = services["single"]
+    missing = single.full_name.replace(single.name, "nobody-there", 1)
     clients = [world["client"], world["remote"]]
     unknown = [lookup(missing), lookup(missing, "AAAA"), lookup(missing, over_tcp=True)]
     nobody = every(clients, [RESOLVER], unknown)
-    lacking = every(clients, [RESOLVER], [lookup(web.full_name, "AAAA")])
+    lacking = every(clients, [RESOLVER], [lookup(single.full_name, lacked_by(single))])
 
     seen = prober.sweep([*nobody, *lacking])
 

@@ -17,25 +17,23 @@ import pytest
 
 from clusters.api import SERVICE
 from fixtures.plugins.proof import Proof
-from fixtures.probes.plan import every, foreign
+from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup
+from fixtures.probes.ways import ADDRESS_RECORD, lookup
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
+from fixtures.world.ways_in import RESOLVER
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("DNS-1")
-
-RESOLVER = foreign("resolver", "")
-"""The server and search path of the asking pod's own resolv.conf."""
 
 
 def test_every_form_of_the_name(
     world: World, services: Services, family: int, prober: Prober, proof: Proof
 ) -> None:
     """Short, with namespace, with "svc" and whole, with and without the closing dot, from a pod on each worker."""
-    far, record = services["far"], "A" if family == 4 else "AAAA"
+    far, record = services["far"], ADDRESS_RECORD[family]
     names = [far.name, f"{far.name}.{far.namespace}", f"{far.name}.{far.namespace}.svc"]
     whole = [far.full_name.rstrip("."), far.full_name]
     cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name, record) for name in names + whole])

@@ -26,12 +26,12 @@ from fixtures.world.world import World
 
 @pytest.mark.claim("EXT-3")
 def test_answers_everywhere_as_the_node(
-    world: World, services: Services, nodes: Nodes, prober: Prober, proof: Proof
+    world: World, services: Services, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """From outside by every node, TCP and UDP: the server sees an address of the very node that was asked."""
     service = services["open"]
     ways = by_node_port(service)
-    cells = {node: every([world["outside"]], [node_port(service, node)], ways) for node in world.nodes}
+    cells = {node: every([world["outside"]], [node_port(service, node, family)], ways) for node in world.nodes}
 
     seen = prober.sweep([cell for one in cells.values() for cell in one])
 

@@ -53,25 +53,25 @@ def still_as_cluster(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.claim("EXT-3")
-def test_there_and_back(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_there_and_back(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Outside by a node without endpoint: dropped with Local, answered with Cluster, dropped with Local again."""
     with services.standing(LOCAL):
-        first = becomes(world, services["switches"], prober, by_any_node=False)
+        first = becomes(world, services["switches"], family, prober, by_any_node=False)
         services.change(CLUSTER)
-        opened = becomes(world, services["switches"], prober, by_any_node=True)
+        opened = becomes(world, services["switches"], family, prober, by_any_node=True)
         services.change(LOCAL)
-        again = becomes(world, services["switches"], prober, by_any_node=False)
+        again = becomes(world, services["switches"], family, prober, by_any_node=False)
 
     proof.concludes(first.judgement, opened.judgement, again.judgement)
     proof.measured("open on every node after", opened.took, "s")
     proof.measured("shut again after", again.took, "s")
 
 
-def becomes(world: World, service: Service, prober: Prober, *, by_any_node: bool) -> Convergence:
+def becomes(world: World, service: Service, family: int, prober: Prober, *, by_any_node: bool) -> Convergence:
     """Outside reaches the endpoint's node, and the other worker where it may; that worker itself is served."""
     near, way = world.host_of("client"), [tcp(DOOR)]
-    home = every([world["outside"]], [node_port(service, world.host_of("remote"))], way)
-    away = every([world["outside"]], [node_port(service, near)], way)
-    itself = every([near], [node_port(service, near)], way)
+    home = every([world["outside"]], [node_port(service, world.host_of("remote"), family)], way)
+    away = every([world["outside"]], [node_port(service, near, family)], way)
+    itself = every([near], [node_port(service, near, family)], way)
     wanted = {**all_of([*home, *itself], reached()), **all_of(away, reached() if by_any_node else blocked())}
     return must_become(prober, wanted)

@@ -44,7 +44,7 @@ def test_every_node_from_everywhere(
 def test_has_a_cluster_ip_too(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The same Service by its ClusterIP, from pods and nodes."""
     sources = [world["client"], world["remote"], *world.nodes]
-    cells = every(sources, [cluster_ip(services["open"], family=family)], [tcp(80), udp(80)])
+    cells = every(sources, [cluster_ip(services["open"], family)], [tcp(80), udp(80)])
 
     seen = prober.sweep(cells)
 

@@ -56,10 +56,10 @@ def test_one_namespace(world: World, prober: Prober, proof: Proof) -> None:
 
 
 @pytest.mark.claim("POD-1")
-def test_localhost(world: World, prober: Prober, proof: Proof) -> None:
+def test_localhost(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """Each reaches the other by 127.0.0.1, over TCP and UDP."""
-    there = every([world["pair"]], [localhost(world["pair/second"])], [tcp(SECOND_PORT), udp(SECOND_PORT)])
-    back = every([world["pair/second"]], [localhost(world["pair"])], [tcp(PORT), udp(PORT), get(PORT)])
+    there = every([world["pair"]], [localhost(world["pair/second"], family)], [tcp(SECOND_PORT), udp(SECOND_PORT)])
+    back = every([world["pair/second"]], [localhost(world["pair"], family)], [tcp(PORT), udp(PORT), get(PORT)])
 
     seen = prober.sweep([*there, *back])
 
@@ -82,13 +82,15 @@ def test_one_port_space(world: World, prober: Prober, proof: Proof, protocol: Pr
 
 
 @pytest.mark.claim("POD-1")
-def test_outlives_a_restart(world: World, prober: Prober, proof: Proof) -> None:
+def test_outlives_a_restart(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """A container ends and is started again: address and namespace stay, and the other answers all the while."""
     with world.with_pods(Pod("phoenix", node=world["client"].node, containers=TWO_CONTAINERS)) as phoenix:
         ends, stays = phoenix["phoenix"], phoenix["phoenix/second"]
         before = namespace(prober.conversations.with_(ends))
-        other = every([world["client"], world["remote"]], [at(stays)], [tcp(SECOND_PORT), udp(SECOND_PORT)])
-        both = [*other, *every([world["client"], world["remote"]], [at(ends)], [tcp(PORT), udp(PORT)])]
+        other = every(
+            [world["client"], world["remote"]], [at(stays, family)], [tcp(SECOND_PORT), udp(SECOND_PORT)]
+        )
+        both = [*other, *every([world["client"], world["remote"]], [at(ends, family)], [tcp(PORT), udp(PORT)])]
 
         end_main_process(prober.conversations, ends)
         meanwhile = prober.sweep(other)

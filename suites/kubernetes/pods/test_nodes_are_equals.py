@@ -57,10 +57,10 @@ def control_plane_cut_off(site: Site) -> Iterator[None]:
         yield
 
 
-def test_addresses(world: World, prober: Prober, proof: Proof) -> None:
+def test_addresses(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """A pod of every node reaches pods of every node, every node and outside by address: TCP, UDP, ICMP."""
     pods = world.one_pod_of_each_node
-    targets = [at(it) for it in (*pods, world["neighbour"], *world.nodes, world["outside"])]
+    targets = [at(it, family) for it in (*pods, world["neighbour"], *world.nodes, world["outside"])]
     cells = every(pods, targets, [tcp(PORT), udp(PORT), ping()])
 
     seen = prober.sweep(cells)
@@ -68,12 +68,16 @@ def test_addresses(world: World, prober: Prober, proof: Proof) -> None:
     proof.concludes(judge(all_of(cells, reached()), seen))
 
 
-def test_services(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_services(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """A pod of every node reaches Services by ClusterIP and by every node's NodePort, TCP and UDP."""
     pods, door = world.one_pod_of_each_node, services["open"]
-    inside = every(pods, [cluster_ip(services["near"]), cluster_ip(services["far"])], [tcp(80), udp(80)])
+    inside = every(
+        pods,
+        [cluster_ip(services["near"], family), cluster_ip(services["far"], family)],
+        [tcp(80), udp(80)],
+    )
     ports = by_node_port(door)
-    doors = every(pods, [node_port(door, node) for node in world.nodes], ports)
+    doors = every(pods, [node_port(door, node, family) for node in world.nodes], ports)
 
     seen = prober.sweep([*inside, *doors])
 

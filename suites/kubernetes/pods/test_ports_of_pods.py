@@ -31,10 +31,10 @@ WAYS = (tcp(PORT), udp(PORT), get(PORT))
 
 
 @pytest.mark.claim("POD-2")
-def test_localhost_is_ones_own(world: World, prober: Prober, proof: Proof) -> None:
+def test_localhost_is_ones_own(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """Pod, neighbour and their node ask 127.0.0.1 at the same port, and each is answered by itself."""
     listeners = [world["client"], world["neighbour"], world.host_of("client")]
-    cells = [cell for one in listeners for cell in every([one], [localhost(one)], WAYS)]
+    cells = [cell for one in listeners for cell in every([one], [localhost(one, family)], WAYS)]
 
     seen = prober.sweep(cells)
 
@@ -42,10 +42,10 @@ def test_localhost_is_ones_own(world: World, prober: Prober, proof: Proof) -> No
 
 
 @pytest.mark.claim("POD-2")
-def test_each_address_is_ones_own(world: World, prober: Prober, proof: Proof) -> None:
+def test_each_address_is_ones_own(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """Asked by its address at the same port, from another node, each is answered for by itself."""
     listeners = [world["client"], world["neighbour"], world.host_of("client")]
-    cells = every([world["remote"]], map(at, listeners), WAYS)
+    cells = every([world["remote"]], (at(it, family) for it in listeners), WAYS)
 
     seen = prober.sweep(cells)
 

@@ -71,16 +71,16 @@ def test_by_every_way_in(world: World, services: Services, prober: Prober, proof
     proof.fact("one endpoint for each way in", all(len(who) == 1 for who in answered.values()), answered)
 
 
-def test_switched(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_switched(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Without affinity all endpoints answer a client; switched on, one alone; switched off, all again."""
     clients, way = [world["client"], world["remote"]], tcp(80)
 
     with services.standing(LOOSE) as service:
-        loose = must_spread(prober, clients, cluster_ip(service), way)
+        loose = must_spread(prober, clients, cluster_ip(service, family), way)
         services.change(PINNED)
-        pinned = must_stick(prober, clients, cluster_ip(service), way)
+        pinned = must_stick(prober, clients, cluster_ip(service, family), way)
         services.change(LOOSE)
-        again = must_spread(prober, clients, cluster_ip(service), way)
+        again = must_spread(prober, clients, cluster_ip(service, family), way)
 
     proof.concludes(loose.judgement, pinned.judgement, again.judgement)
     proof.fact("all endpoints answered at first", loose.complete, loose.answered)
@@ -90,12 +90,12 @@ def test_switched(world: World, services: Services, prober: Prober, proof: Proof
     proof.measured("switched off after", again.took, "s")
 
 
-def test_ends(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_ends(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """With a timeout of a second, clients that rest for longer come to another endpoint after some requests."""
     sources = [world["client"], world["remote"], world["third"], *world.nodes]
 
     with services.standing(BRIEFLY) as service:
-        cells = every(sources, [cluster_ip(service)], [tcp(80)])
+        cells = every(sources, [cluster_ip(service, family)], [tcp(80)])
         before = must_become(prober, all_of(cells, reached()))
         proof.concludes(before.judgement)
         seen = asked_with_rests(prober, cells)

@@ -69,33 +69,37 @@ def old_door_left_open(site: Site) -> Iterator[None]:
         yield
 
 
-def by_their_ports(world: World, services: Services, wanted: tuple[ServiceSpec, ...]) -> list[Cell]:
+def by_their_ports(world: World, services: Services, family: int, wanted: tuple[ServiceSpec, ...]) -> list[Cell]:
     """Each Service at each of its ports, from a pod on each worker and from every node."""
     sources = [world["client"], world["remote"], *world.nodes]
     return [
         cell
         for spec in wanted
-        for cell in every(sources, [cluster_ip(services[spec.name])], [tcp(port.port) for port in spec.ports])
+        for cell in every(
+            sources, [cluster_ip(services[spec.name], family)], [tcp(port.port) for port in spec.ports]
+        )
     ]
 
 
 @pytest.mark.claim("SVC-7")
-def test_all_six(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_all_six(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """From pods and nodes by ClusterIP and from outside by node port: the new numbers alone, and their pods."""
     sources, outside = [world["client"], world["remote"], *world.nodes], world["outside"]
 
     with services.all_standing(*BEFORE):
-        first = must_become(prober, all_of(by_their_ports(world, services, BEFORE), reached()))
+        first = must_become(prober, all_of(by_their_ports(world, services, family, BEFORE), reached()))
         proof.concludes(first.judgement)
-        old_door = every([outside], [node_port(services["moves"], node) for node in world.nodes], [tcp(30030)])
+        old_door = every(
+            [outside], [node_port(services["moves"], node, family) for node in world.nodes], [tcp(30030)]
+        )
         services.change(*AFTER)
-        door = every([outside], [node_port(services["moves"], node) for node in world.nodes], [tcp(30031)])
+        door = every([outside], [node_port(services["moves"], node, family) for node in world.nodes], [tcp(30031)])
         gone = [
             cell
             for name, port in GIVEN_UP.items()
-            for cell in every(sources, [cluster_ip(services[name])], [tcp(port)])
+            for cell in every(sources, [cluster_ip(services[name], family)], [tcp(port)])
         ]
-        wanted = all_of([*by_their_ports(world, services, AFTER), *door], reached())
+        wanted = all_of([*by_their_ports(world, services, family, AFTER), *door], reached())
         wanted |= all_of(old_door, refused()) | all_of(gone, not_reached())
         after = must_become(prober, wanted, witnesses=[first.judgement.sweep])
 

@@ -33,7 +33,7 @@ def test_endpoint_on_another_node(
     world: World, services: Services, family: int, prober: Prober, nodes: Nodes, proof: Proof
 ) -> None:
     """Every node, ten times by TCP and by UDP: each under 0.9 s, and no wrong checksum is counted anywhere."""
-    cells = every(world.nodes, [cluster_ip(services["far"], family=family)], [tcp(80), udp(80)] * 10)
+    cells = every(world.nodes, [cluster_ip(services["far"], family)], [tcp(80), udp(80)] * 10)
     before = nodes.udp_checksum_errors()
 
     seen = prober.sweep(cells)

@@ -36,7 +36,7 @@ LARGE = 200_000
 def test_same_node(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Client and only endpoint on one node: TCP and UDP, five times each; the server sees the client itself."""
     client = world["client"]
-    cells = every([client], [cluster_ip(services["near"], family=family)], [tcp(80), udp(80)] * 5)
+    cells = every([client], [cluster_ip(services["near"], family)], [tcp(80), udp(80)] * 5)
 
     seen = prober.sweep(cells)
 
@@ -47,7 +47,7 @@ def test_same_node(world: World, services: Services, family: int, prober: Prober
 def test_other_node(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Only endpoint on another node: TCP and UDP, five times each; the server sees the client itself."""
     client = world["client"]
-    cells = every([client], [cluster_ip(services["far"], family=family)], [tcp(80), udp(80)] * 5)
+    cells = every([client], [cluster_ip(services["far"], family)], [tcp(80), udp(80)] * 5)
 
     seen = prober.sweep(cells)
 
@@ -57,7 +57,7 @@ def test_other_node(world: World, services: Services, family: int, prober: Probe
 @pytest.mark.claim("SVC-2")
 def test_large_answers(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """200 kB by HTTP come whole from either endpoint, in both directions between the nodes."""
-    targets = [cluster_ip(services["near"], family=family), cluster_ip(services["far"], family=family)]
+    targets = [cluster_ip(services["near"], family), cluster_ip(services["far"], family)]
     cells = every([world["client"], world["remote"]], targets, [get(80, size=LARGE, timeout=3.0)])
 
     seen = prober.sweep(cells)

@@ -30,7 +30,7 @@ from fixtures.world.world import World
 def test_reaches_itself(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """TCP and UDP, five times each, from the pod itself; its neighbour asks beside it."""
     sources = [world["client"], world["neighbour"]]
-    cells = every(sources, [cluster_ip(services["own"], family=family)], [tcp(80), udp(80)] * 5)
+    cells = every(sources, [cluster_ip(services["own"], family)], [tcp(80), udp(80)] * 5)
 
     seen = prober.sweep(cells)
 

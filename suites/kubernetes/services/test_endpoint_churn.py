@@ -22,21 +22,21 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-1")
-def test_one_five_one(world: World, backends: Backends, prober: Prober, proof: Proof) -> None:
+def test_one_five_one(world: World, backends: Backends, family: int, prober: Prober, proof: Proof) -> None:
     """One pod, five, another one: everywhere all of them and nobody else answer within ten seconds."""
     sources = [world["client"], world["remote"], *world.nodes]
     backends.add("pod-1")
 
-    alone = must_spread(prober, sources, cluster_ip(backends.service), tcp(80))
+    alone = must_spread(prober, sources, cluster_ip(backends.service, family), tcp(80))
     proof.concludes(alone.judgement)
 
     backends.add("pod-2", "pod-3", "pod-4", "pod-5")
-    grown = must_spread(prober, sources, cluster_ip(backends.service), tcp(80))
+    grown = must_spread(prober, sources, cluster_ip(backends.service, family), tcp(80))
     proof.concludes(grown.judgement)
     proof.fact("all five answered everywhere", grown.complete, grown.answered)
 
     backends.remove("pod-1", "pod-2", "pod-3", "pod-4")
-    shrunk = must_spread(prober, sources, cluster_ip(backends.service), tcp(80))
+    shrunk = must_spread(prober, sources, cluster_ip(backends.service, family), tcp(80))
     proof.concludes(shrunk.judgement)
     proof.fact("the ClusterIP stayed", backends.address_now() == backends.service.address, backends.address_now())
     proof.measured("five pods answer after", grown.took, "s")

@@ -69,8 +69,8 @@ def test_split_by_port(world: World, services: Services, prober: Prober, proof: 
         ]
 
     with services.by_hand("halves", slices) as halves:
-        first = every(sources, [cluster_ip(halves, neighbour.identity)], [tcp(80)] * 5)
-        second = every(sources, [cluster_ip(halves, remote.identity)], [udp(80)] * 5)
+        first = every(sources, [cluster_ip(halves, by=[neighbour.identity])], [tcp(80)] * 5)
+        second = every(sources, [cluster_ip(halves, by=[remote.identity])], [udp(80)] * 5)
         became = must_become(prober, all_of([*first, *second], reached()))
 
     proof.concludes(became.judgement)
@@ -94,7 +94,7 @@ def test_split_by_address(world: World, services: Services, prober: Prober, proo
 
 
 def test_pods_on_the_network_of_their_nodes(
-    world: World, services: Services, prober: Prober, proof: Proof
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
 ) -> None:
     """A pod with hostNetwork answers for a Service, and asks Services by address and by name as others do."""
     host = world["remote"].node
@@ -106,9 +106,13 @@ def test_pods_on_the_network_of_their_nodes(
         world.with_pods(Pod("on-host", node=host, host_network=True, containers=(ON_HOST,))),
         services.standing(ServiceSpec("hosted", ("on-host",), ports=ports)) as hosted,
     ):
-        asked = every([*world.one_pod_of_each_node, *world.nodes], [cluster_ip(hosted)], [tcp(80), udp(80)])
+        asked = every(
+            [*world.one_pod_of_each_node, *world.nodes], [cluster_ip(hosted, family)], [tcp(80), udp(80)]
+        )
         asks = every(
-            [world["on-host"]], [cluster_ip(services["near"]), by_name(services["web"])], [tcp(80), udp(80)]
+            [world["on-host"]],
+            [cluster_ip(services["near"], family), by_name(services["web"])],
+            [tcp(80), udp(80)],
         )
         became = must_become(prober, all_of([*asked, *asks], reached()))
 

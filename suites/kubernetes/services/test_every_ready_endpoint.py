@@ -29,12 +29,12 @@ from fixtures.world.world import World
 @pytest.mark.claim("SVC-1", "SVC-2")
 @pytest.mark.parametrize("way", [tcp(80), udp(80)], ids=["tcp", "udp"])
 def test_all_of_them_and_nobody_else(
-    world: World, services: Services, prober: Prober, proof: Proof, way: Probe
+    world: World, services: Services, family: int, prober: Prober, proof: Proof, way: Probe
 ) -> None:
     """60 requests: both ready endpoints answer, the pod that is not ready does not, though it would."""
     web = services["web"]
-    cells = every([world["client"]], [cluster_ip(web)], [way] * 60)
-    alive = every([world["client"]], [at(world["slow"])], [tcp(8080), udp(8080)])
+    cells = every([world["client"]], [cluster_ip(web, family)], [way] * 60)
+    alive = every([world["client"]], [at(world["slow"], family)], [tcp(8080), udp(8080)])
 
     seen = prober.sweep([*cells, *alive])
 

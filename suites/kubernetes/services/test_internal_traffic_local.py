@@ -45,16 +45,18 @@ def served_from_elsewhere(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.claim("SVC-5")
-def test_own_endpoints_or_nobody(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_own_endpoints_or_nobody(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """TCP and UDP from a pod on each node and from each node: served where the endpoint is, dropped elsewhere."""
     at_home = [world["remote"], world.host_of("remote")]
     away = [world["client"], world["third"], world.host_of("client"), world.host_of("third")]
     ways = [tcp(80), udp(80)]
-    open_to_all = every(away, [cluster_ip(services["far"])], ways)
+    open_to_all = every(away, [cluster_ip(services["far"], family)], ways)
 
     with services.standing(INSIDE) as inside:
-        here = every(at_home, [cluster_ip(inside)], ways)
-        silent = every(away, [cluster_ip(inside)], ways)
+        here = every(at_home, [cluster_ip(inside, family)], ways)
+        silent = every(away, [cluster_ip(inside, family)], ways)
         became = must_become(prober, {**all_of([*here, *open_to_all], reached()), **all_of(silent, blocked())})
 
     proof.concludes(became.judgement)

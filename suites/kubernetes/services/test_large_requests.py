@@ -48,9 +48,9 @@ def large_requests_lost(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.claim("SVC-2", "POD-11")
-def test_by_cluster_ip(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_by_cluster_ip(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """300 kB by TCP and 4 kB by UDP from pods to an endpoint on the same and on the other node come whole."""
-    targets = [cluster_ip(services["near"]), cluster_ip(services["far"])]
+    targets = [cluster_ip(services["near"], family), cluster_ip(services["far"], family)]
     by_tcp = every([world["client"], world["remote"]], targets, [tcp(80, send=LARGE, timeout=3.0)])
     by_udp = every([world["client"], world["remote"]], targets, [udp(80, size=CUT)])
 
@@ -61,10 +61,13 @@ def test_by_cluster_ip(world: World, services: Services, prober: Prober, proof: 
 
 
 @pytest.mark.claim("EXT-2", "POD-11")
-def test_by_node_port(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_by_node_port(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """300 kB by TCP and 4 kB by UDP, in fragments, from outside and from a pod by every node come whole."""
     service = services["open"]
-    sources, doors = [world["outside"], world["client"]], [node_port(service, node) for node in world.nodes]
+    sources, doors = (
+        [world["outside"], world["client"]],
+        [node_port(service, node, family) for node in world.nodes],
+    )
     by_tcp = every(sources, doors, [tcp(service.node_port("tcp"), send=LARGE, timeout=3.0)])
     by_udp = every(sources, doors, [udp(service.node_port("udp"), size=CUT)])
 

@@ -26,9 +26,11 @@ AT_ONCE = 300
 
 
 @pytest.mark.claim("SVC-2")
-def test_none_is_slow(world: World, services: Services, prober: Prober, nodes: Nodes, proof: Proof) -> None:
+def test_none_is_slow(
+    world: World, services: Services, family: int, prober: Prober, nodes: Nodes, proof: Proof
+) -> None:
     """Each of 300 handshakes under 0.9 s, and no node failed to insert a connection."""
-    cells = every([world["client"]], [cluster_ip(services["far"])], [tcp(80, timeout=5.0)] * AT_ONCE)
+    cells = every([world["client"]], [cluster_ip(services["far"], family)], [tcp(80, timeout=5.0)] * AT_ONCE)
     before = nodes.failed_inserts()
 
     seen = prober.sweep(cells)

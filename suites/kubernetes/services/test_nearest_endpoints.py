@@ -51,20 +51,22 @@ def zones(world: World) -> Iterator[None]:
             world.api.patch(NODE, node.name, {"metadata": {"labels": {ZONE: None}}})
 
 
-def asked(world: World, service: Service, nearest: Mapping[str, str]) -> list[Cell]:
+def asked(world: World, service: Service, family: int, nearest: Mapping[str, str]) -> list[Cell]:
     """By the name of a client who alone may answer it: requests of the client, and of its node."""
     return [
         cell
         for client, who in nearest.items()
-        for cell in every([world[client], world.host_of(client)], [cluster_ip(service, who)], REQUESTS)
+        for cell in every(
+            [world[client], world.host_of(client)], [cluster_ip(service, family, by=[who])], REQUESTS
+        )
     ]
 
 
-def test_same_node(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_same_node(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The endpoint of the own node answers pods and nodes; a node without one is served from elsewhere."""
     with services.standing(ON_NODE) as service:
-        near = asked(world, service, {"client": "neighbour", "remote": "remote"})
-        away = every([world["third"], world.host_of("third")], [cluster_ip(service)], REQUESTS)
+        near = asked(world, service, family, {"client": "neighbour", "remote": "remote"})
+        away = every([world["third"], world.host_of("third")], [cluster_ip(service, family)], REQUESTS)
         became = must_become(prober, all_of([*near, *away], reached()))
 
     proof.concludes(became.judgement)
@@ -72,14 +74,14 @@ def test_same_node(world: World, services: Services, prober: Prober, proof: Proo
 
 
 @pytest.mark.usefixtures("zones")
-def test_same_zone(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_same_zone(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The endpoint of the client's zone answers; when the only one of a zone has left, the other zone's does."""
     with services.standing(IN_ZONE) as service:
-        cells = asked(world, service, {"client": "neighbour", "remote": "remote", "third": "remote"})
+        cells = asked(world, service, family, {"client": "neighbour", "remote": "remote", "third": "remote"})
         near = must_become(prober, all_of(cells, reached()))
         proof.concludes(near.judgement)
         with services.withdrawn(service, "neighbour") as left:
-            others = asked(world, left, dict.fromkeys(("client", "third"), "remote"))
+            others = asked(world, left, family, dict.fromkeys(("client", "third"), "remote"))
             after = must_become(prober, all_of(others, reached()))
 
     proof.concludes(after.judgement)

@@ -15,7 +15,7 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup, tcp, udp
+from fixtures.probes.ways import ADDRESS_RECORD, lookup, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.world.service_set import Services
 from fixtures.world.services import ServiceSpec
@@ -28,14 +28,20 @@ PEERS = ServiceSpec("peers", ("slow",), headless=True, extra=EARLY)
 
 
 @pytest.mark.claim("SVC-6")
-def test_is_asked_and_has_a_name(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_is_asked_and_has_a_name(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """By the ClusterIP from pods and nodes, and in the headless Service's name."""
-    slow = str(address_of(world["slow"]))
+    slow = str(address_of(world["slow"], family))
 
     with services.all_standing(UNREADY, PEERS):
         sources = [world["client"], world["remote"], *world.nodes]
-        asked = every(sources, [cluster_ip(services["unready"])], [tcp(80), udp(80)])
-        named = every([world["client"], world["remote"]], [RESOLVER], [lookup(services["peers"].full_name)])
+        asked = every(sources, [cluster_ip(services["unready"], family)], [tcp(80), udp(80)])
+        named = every(
+            [world["client"], world["remote"]],
+            [RESOLVER],
+            [lookup(services["peers"].full_name, ADDRESS_RECORD[family])],
+        )
         became = must_become(prober, {**all_of(asked, reached()), **all_of(named, reached(answers=[slow]))})
 
     proof.concludes(became.judgement)

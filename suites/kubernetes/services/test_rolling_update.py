@@ -31,16 +31,16 @@ WAYS = (tcp(80, timeout=3), udp(80, timeout=3))
 
 
 @pytest.mark.claim("SVC-1")
-def test_no_request_fails(world: World, rolling: Deployment, prober: Prober, proof: Proof) -> None:
+def test_no_request_fails(world: World, rolling: Deployment, family: int, prober: Prober, proof: Proof) -> None:
     """TCP and UDP from both workers all the while: each request is answered, by old pods and then by new ones."""
     sources = [world["client"], world["remote"]]
-    cells = every(sources, [cluster_ip(rolling.service, "v1", "v2")], WAYS)
+    cells = every(sources, [cluster_ip(rolling.service, family, by=["v1", "v2"])], WAYS)
     before = must_become(prober, all_of(cells, reached()))
     proof.concludes(before.judgement)
 
     rolling.apply("v2")
     seen = asked_until(prober, cells, lambda: rolling.is_at("v2"), what="the update to end", within=60)
-    last = prober.sweep(every(sources, [cluster_ip(rolling.service, "v2")], WAYS))
+    last = prober.sweep(every(sources, [cluster_ip(rolling.service, family, by=["v2"])], WAYS))
 
     after = judge({one.cell: reached() for one in last}, last)
     proof.concludes(judge(all_of(cells, reached()), seen), after)

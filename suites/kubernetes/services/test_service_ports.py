@@ -27,7 +27,7 @@ from fixtures.world.world import World
 @pytest.mark.claim("SVC-2")
 def test_many_ports(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """Two TCP ports and a UDP port of one Service each lead to their own port at the endpoint."""
-    cells = every([world["client"]], [cluster_ip(services["multi"], family=family)], [tcp(80), tcp(81), udp(81)])
+    cells = every([world["client"]], [cluster_ip(services["multi"], family)], [tcp(80), tcp(81), udp(81)])
 
     seen = prober.sweep(cells)
 
@@ -39,7 +39,7 @@ def test_many_ports(world: World, services: Services, family: int, prober: Probe
 @pytest.mark.claim("SVC-2")
 def test_named_target_port(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The port name "web" is 8081 in one pod and 8082 in another: each is asked at its own."""
-    cells = every([world["client"]], [cluster_ip(services["named"], family=family)], [tcp(80)] * 40)
+    cells = every([world["client"]], [cluster_ip(services["named"], family)], [tcp(80)] * 40)
 
     seen = prober.sweep(cells)
 

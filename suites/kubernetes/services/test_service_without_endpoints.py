@@ -29,7 +29,7 @@ comes back before its connect has returned; it is refused when it asks again, af
 @pytest.mark.claim("SVC-2")
 def test_refused_at_once(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """TCP and UDP from a pod on each worker, TCP from each node: refused at once."""
-    nobody = [cluster_ip(services["nobody"], family=family)]
+    nobody = [cluster_ip(services["nobody"], family)]
     by_pods = every([world["client"], world["remote"]], nobody, [tcp(80), udp(80)])
     cells = [*by_pods, *every(world.nodes, nobody, [tcp(80)])]
 

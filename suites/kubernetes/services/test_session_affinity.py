@@ -26,9 +26,11 @@ from fixtures.world.world import World
 
 
 @pytest.mark.claim("SVC-2")
-def test_one_endpoint_per_client(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_one_endpoint_per_client(
+    world: World, services: Services, family: int, prober: Prober, proof: Proof
+) -> None:
     """20 requests at once after a first one, from a client on each node: one endpoint for each client."""
-    sticky = cluster_ip(services["sticky"])
+    sticky = cluster_ip(services["sticky"], family)
     first = every([world["client"], world["remote"]], [sticky], [tcp(80)])
     others = every([world["client"], world["remote"]], [sticky], [tcp(80)] * 20)
 
@@ -40,15 +42,15 @@ def test_one_endpoint_per_client(world: World, services: Services, prober: Probe
 
 
 @pytest.mark.claim("SVC-2")
-def test_pinned_anew(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_pinned_anew(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The client's endpoint leaves the Service: within seconds the other one serves the client, and stays."""
     sticky, client = services["sticky"], world["client"]
-    (before,) = prober.sweep(every([client], [cluster_ip(sticky)], [tcp(80)]))
+    (before,) = prober.sweep(every([client], [cluster_ip(sticky, family)], [tcp(80)]))
     proof.concludes(judge({before.cell: reached()}, [before]))
     left = sticky.without(before.answered_by)
 
     with services.withdrawn(sticky, before.answered_by):
-        after = must_become(prober, all_of(every([client], [cluster_ip(left)], [tcp(80)] * 5), reached()))
+        after = must_become(prober, all_of(every([client], [cluster_ip(left, family)], [tcp(80)] * 5), reached()))
 
     proof.concludes(after.judgement)
     proof.measured("pinned anew after", after.took, "s")

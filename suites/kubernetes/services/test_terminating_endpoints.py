@@ -65,24 +65,26 @@ def ending(services: Services, world: World) -> Iterator[Ending]:
         yield Ending(both, last, local)
 
 
-def asked_everywhere(world: World, service: Service) -> tuple[Cell, ...]:
+def asked_everywhere(world: World, service: Service, family: int) -> tuple[Cell, ...]:
     """Some requests by TCP and UDP from a pod on every node, from every node, and from outside by node port."""
-    inside = every([*world.one_pod_of_each_node, *world.nodes], [cluster_ip(service)], [tcp(80), udp(80)] * 5)
+    inside = every(
+        [*world.one_pod_of_each_node, *world.nodes], [cluster_ip(service, family)], [tcp(80), udp(80)] * 5
+    )
     doors = by_node_port(service) * 5
-    return (*inside, *every([world["outside"]], [node_port(service, node) for node in world.nodes], doors))
+    return (*inside, *every([world["outside"]], [node_port(service, node, family) for node in world.nodes], doors))
 
 
 def test_new_connections_go_elsewhere(
-    world: World, ending: Ending, conversations: Conversations, prober: Prober, proof: Proof
+    world: World, ending: Ending, conversations: Conversations, family: int, prober: Prober, proof: Proof
 ) -> None:
     """One of two is told to end: new requests from everywhere go to the other; an open connection goes on."""
-    before = must_become(prober, all_of(asked_everywhere(world, ending.both.service), reached()))
+    before = must_become(prober, all_of(asked_everywhere(world, ending.both.service, family), reached()))
     proof.concludes(before.judgement)
-    held = opened(conversations.with_(world["client"]), cluster_ip(ending.last), 80)
+    held = opened(conversations.with_(world["client"]), cluster_ip(ending.last, family), 80)
 
     ending.both.told_to_end("leaves")
     left = ending.both.service.without("leaves")
-    after = must_become(prober, all_of(asked_everywhere(world, left), reached()), within=10)
+    after = must_become(prober, all_of(asked_everywhere(world, left, family), reached()), within=10)
 
     proof.concludes(after.judgement)
     said = held.answers()
@@ -90,12 +92,17 @@ def test_new_connections_go_elsewhere(
     proof.measured("new requests go to the other pod alone after", after.took, "s")
 
 
-def test_serves_on_while_it_is_all_there_is(world: World, ending: Ending, prober: Prober, proof: Proof) -> None:
+def test_serves_on_while_it_is_all_there_is(
+    world: World, ending: Ending, family: int, prober: Prober, proof: Proof
+) -> None:
     """The only endpoint is told to end: it answers inside and outside, with either policy; health says 503."""
     home = world.host_of("remote")
     kept = ending.local
     ways = by_node_port(kept)
-    cells = [*asked_everywhere(world, ending.last), *every([world["outside"]], [node_port(kept, home)], ways)]
+    cells = [
+        *asked_everywhere(world, ending.last, family),
+        *every([world["outside"]], [node_port(kept, home, family)], ways),
+    ]
     before = must_become(prober, all_of(cells, reached()))
     proof.concludes(before.judgement)
 

@@ -37,35 +37,39 @@ ALWAYS = udp(80, source_port=unused_port())
 
 
 def test_moves_on_to_the_new_pod(
-    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """A new pod comes, the old one goes: the new one answers within ten seconds, the old one is forgotten."""
     client = world["client"]
     backends.add("pod-1")
-    before = must_become(prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()))
+    before = must_become(
+        prober, all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached())
+    )
     proof.concludes(before.judgement)
     old = backends.service.backends[0]
 
     backends.add("pod-2")
     backends.remove("pod-1")
     after = must_become(
-        prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()), within=10
+        prober,
+        all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached()),
+        within=10,
     )
 
     proof.concludes(after.judgement)
-    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old))
+    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old, family))
     proof.fact("the node remembers no way to the old pod", not left, listed([left]))
     proof.measured("the new pod answers after", after.took, "s")
 
 
 @pytest.mark.requires("udp-forgotten-at-zero")
 def test_refused_when_nobody_is_left(
-    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes: within ten seconds the client is refused at once, and the pod is forgotten."""
     client = world["client"]
     backends.add("pod-1")
-    ask = every([client], [cluster_ip(backends.service)], [ALWAYS])
+    ask = every([client], [cluster_ip(backends.service, family)], [ALWAYS])
     before = must_become(prober, all_of(ask, reached()))
     proof.concludes(before.judgement)
     old = backends.service.backends[0]
@@ -74,34 +78,40 @@ def test_refused_when_nobody_is_left(
     after = must_become(prober, all_of(ask, refused(within=0.5)), within=10)
 
     proof.concludes(after.judgement)
-    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old))
+    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old, family))
     proof.fact("the node remembers no way to the old pod", not left, listed([left]))
     proof.measured("refused after", after.took, "s")
 
 
 @pytest.mark.requires_absent("udp-forgotten-at-zero")
 def test_tied_until_somebody_comes(
-    world: World, backends: Backends, nodes: Nodes, prober: Prober, proof: Proof
+    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes and stays remembered, though new clients are refused; the next pod ends that for all."""
     client, host = world["client"], world.host_of("client")
     backends.add("pod-1")
-    before = must_become(prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()))
+    before = must_become(
+        prober, all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached())
+    )
     proof.concludes(before.judgement)
     old = backends.service.backends[0]
 
     backends.remove("pod-1")
     empty = must_become(
-        prober, all_of(every([client], [cluster_ip(backends.service)], [udp(80)]), refused()), within=10
+        prober,
+        all_of(every([client], [cluster_ip(backends.service, family)], [udp(80)]), refused()),
+        within=10,
     )
     proof.concludes(empty.judgement)
-    tied = nodes.translations(host, Protocol.UDP, to=address_of(old))
+    tied = nodes.translations(host, Protocol.UDP, to=address_of(old, family))
     backends.add("pod-2")
     after = must_become(
-        prober, all_of(every([client], [cluster_ip(backends.service)], [ALWAYS]), reached()), within=10
+        prober,
+        all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached()),
+        within=10,
     )
 
     proof.concludes(after.judgement)
     proof.fact("the pod that is gone was still remembered", bool(tied), listed([tied]))
-    left = nodes.translations(host, Protocol.UDP, to=address_of(old))
+    left = nodes.translations(host, Protocol.UDP, to=address_of(old, family))
     proof.fact("with the next pod it is forgotten", not left, listed([left]))
