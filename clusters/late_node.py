@@ -10,9 +10,10 @@ from contextlib import closing
 from typing import Any
 
 from clusters import shell
-from clusters.api import NODE, POD, Api, Seen
+from clusters.api import NODE, POD, Api
 from clusters.host import client
-from clusters.readiness import complaints, ready
+from clusters.readiness import heartbeat
+from clusters.settling import node_becomes
 from clusters.waiting import TIMEOUTS, poll
 
 _JOINING = "/kind/kubeadm.conf"
@@ -47,15 +48,15 @@ def join(api: Api, like: str, name: str) -> None:
         on_node(name, "tee", path, stdin=text)
     on_node(name, "systemctl", "restart", "containerd")
     on_node(name, "kubeadm", "join", f"--config={_JOINING}", "--skip-phases=preflight")
-    await_ready(api, name)
+    node_becomes(api, name)
 
 
 def restart(api: Api, name: str) -> None:
     """Have its machine end and start again, and wait until its kubelet says anew that it is Ready."""
-    before = heartbeat(api.list(NODE), name)
+    before = heartbeat(api.list(NODE)[name])
     shell.run(["docker", "restart", name], timeout=TIMEOUTS.cluster_up)
     await_system(name)
-    await_ready(api, name, after=before)
+    node_becomes(api, name, after=before)
 
 
 def remove(api: Api, name: str) -> None:
@@ -90,20 +91,3 @@ def await_system(name: str) -> None:
         what=f"containerd on {name}",
         within=TIMEOUTS.cluster_up,
     )
-
-
-def await_ready(api: Api, name: str, after: str = "") -> None:
-    """Wait until the node is Ready, and has said so later than at `after`."""
-    api.wait(
-        NODE,
-        until=lambda seen: name in seen and ready(seen[name]) and heartbeat(seen, name) > after,
-        what=f"{name} to be Ready",
-        within=TIMEOUTS.cluster_up,
-        show=complaints,
-    )
-
-
-def heartbeat(seen: Seen, name: str) -> str:
-    """When the node's kubelet last said how it is: a time that is later where its text is greater."""
-    conditions = seen[name].get("status", {}).get("conditions") or []
-    return max((it.get("lastHeartbeatTime") or "" for it in conditions if it["type"] == "Ready"), default="")

@@ -29,6 +29,12 @@ def ready(item: Object) -> bool:
     return condition(item, "Ready").holds and "deletionTimestamp" not in item["metadata"]
 
 
+def heartbeat(node: Object) -> str:
+    """When the node's kubelet last said how it is: later where the text is greater; "" for never."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return max((it.get("lastHeartbeatTime") or "" for it in conditions if it["type"] == "Ready"), default="")
+
+
 def all_ready(seen: Seen, at_least: int = 1) -> bool:
     """Whether all of them are ready, and there are enough of them."""
     return len(seen) >= at_least and all(ready(item) for item in seen.values())

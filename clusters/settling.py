@@ -6,7 +6,7 @@ import time
 
 from clusters.api import DAEMON_SET, NODE, POD, Api, Kind, Object, Seen
 from clusters.bring_up import COREDNS
-from clusters.readiness import all_ready, complaints, ready, rolled_out
+from clusters.readiness import all_ready, complaints, heartbeat, ready, rolled_out
 from clusters.waiting import TIMEOUTS, poll
 
 
@@ -16,6 +16,20 @@ def nodes_ready(api: Api, machines: int) -> None:
         NODE,
         until=lambda seen: all_ready(seen, machines),
         what=f"all {machines} nodes Ready",
+        within=TIMEOUTS.cluster_up,
+        show=complaints,
+    )
+
+
+def node_becomes(api: Api, name: str, *, is_ready: bool = True, after: str = "") -> None:
+    """Wait until the node is Ready, or is not, by what its kubelet said after that time.
+
+    `after` is a `heartbeat`; TimedOut.
+    """
+    api.wait(
+        NODE,
+        until=lambda seen: name in seen and ready(seen[name]) is is_ready and heartbeat(seen[name]) > after,
+        what=f"{name} to be {'Ready' if is_ready else 'not Ready'}",
         within=TIMEOUTS.cluster_up,
         show=complaints,
     )

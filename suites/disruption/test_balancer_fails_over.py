@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import pytest
 
 from clusters.features import Feature
+from clusters.settling import node_becomes
 from fixtures.faults.fault import fault
 from fixtures.faults.link_levers import answers_forgotten
 from fixtures.faults.node_levers import frozen, frozen_everywhere
@@ -78,4 +79,4 @@ def cut_off(site: Site, node: str) -> Iterator[None]:
     """Nothing comes in to that node from its network any more, and nobody there answers for addresses."""
     with packet_rule(site, node, "prerouting", f'iifname "{site.card(node)}" drop'), frozen(site, node, SPEAKER):
         yield
-    site.await_node(node, is_ready=True)
+    node_becomes(site.cluster.api, node, is_ready=True)
