@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 from types import MappingProxyType
 
 
@@ -30,6 +31,8 @@ class Tunnel:
 
     `device` is on every node, `port` the UDP port and `vni` the VXLAN id where there is one. `overhead` has by
     address family of the nodes the bytes that wrap each packet: a pod's MTU is the nodes' network's less these.
+    `holds` are the small packets for which a program that is the tunnel has room while it waits for a processor; a
+    full packet takes the room of three. What comes on top is lost. A tunnel in the kernel has room enough: None.
     """
 
     carrier: Carrier
@@ -37,12 +40,22 @@ class Tunnel:
     port: int | None = None
     vni: int | None = None
     overhead: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    holds: int | None = None
+
+    def burst(self, wanted: int, size: int = 0) -> int:
+        """How many datagrams of `size` bytes, of those wanted, may be sent at once without losing some to that."""
+        if self.holds is None:
+            return wanted
+        room = 1 if size <= SMALL else 3 * ceil(size / FULL)
+        return min(wanted, self.holds // room)
 
     def taken_off(self, family: int = 4) -> int:
         """The bytes that are taken off a pod's MTU where nodes speak that family to each other."""
         return self.overhead.get(family, 0)
 
 
+SMALL, FULL = 500, 1400
+"""Bytes of payload in a packet that counts as small, and at least in a full one."""
 NO_TUNNEL = Tunnel(Carrier.NONE)
 
 

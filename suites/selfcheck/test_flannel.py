@@ -131,3 +131,14 @@ def test_each_release_names_its_own_images() -> None:
 def test_the_profile_of_this_name_is_what_it_says() -> None:
     found = load_profile("flannel-vxlan")
     assert Feature.VXLAN in load_cni(found.cni).features(found)
+
+
+def test_a_tunnel_that_is_a_program_has_room_for_fewer_at_once() -> None:
+    of_udp, of_vxlan = (CNI.datapath(profile(backend=name)).tunnel for name in ("udp", "vxlan"))
+    assert [of_vxlan.burst(300), of_vxlan.burst(96, 4000)] == [300, 96]
+    assert [of_udp.burst(300), of_udp.burst(96, 200), of_udp.burst(96, 1200), of_udp.burst(96, 4000)] == [
+        192,
+        96,
+        64,
+        21,
+    ]

@@ -26,8 +26,8 @@ from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import flow, tcp
 from fixtures.verdicts.expectation import all_of, reached
-from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Observation
+from fixtures.verdicts.judge import Judgement, judge
+from fixtures.verdicts.observation import Cell, Observation, Probe
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import cluster_ip, node_port
 from fixtures.world.world import PORT, World
@@ -117,25 +117,32 @@ def test_transfers(world: World, cluster: Cluster, prober: Prober, proof: Proof)
         proof.fact(claim, share <= lost, f"{share:.2%}")
 
 
-def test_one_way(world: World, prober: Prober, proof: Proof) -> None:
+def test_one_way(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """96 datagrams that nobody answers come to a pod on either node, each whole and once; cut ones as well."""
     targets = [at(world["neighbour"]), at(world["remote"])]
-    cells = every([world["client"]], targets, [flow(PORT, count=COUNT, size=size) for size in (200, 1200, 4000)])
-
-    seen = prober.sweep(cells)
-
-    proof.concludes(judge(all_of(cells, reached(delivered=COUNT)), seen))
+    flows = [of_size(cluster, PORT, size) for size in (200, 1200, 4000)]
+    proof.concludes(one_after_the_other(prober, every([world["client"]], targets, flows)))
 
 
-def test_one_way_by_a_service(world: World, services: Services, prober: Prober, proof: Proof) -> None:
+def test_one_way_by_a_service(
+    world: World, cluster: Cluster, services: Services, prober: Prober, proof: Proof
+) -> None:
     """By ClusterIP and, from outside, by every node's port: all datagrams of a flow come to one endpoint."""
-    inside = every([world["client"]], [cluster_ip(services["far"])], [flow(80, count=COUNT, size=1200)])
+    inside = every([world["client"]], [cluster_ip(services["far"])], [of_size(cluster, 80, 1200)])
     door, doors = services["open"], [node_port(services["open"], node) for node in world.nodes]
-    outside = every([world["outside"]], doors, [flow(door.node_port("udp"), count=COUNT, size=1200)])
+    outside = every([world["outside"]], doors, [of_size(cluster, door.node_port("udp"), 1200)])
+    proof.concludes(one_after_the_other(prober, [*inside, *outside]))
 
-    seen = prober.sweep([*inside, *outside])
 
-    proof.concludes(judge(all_of([*inside, *outside], reached(delivered=COUNT)), seen))
+def of_size(cluster: Cluster, port: int, size: int) -> Probe:
+    """A flow of datagrams of that size: COUNT, or as many as a tunnel that is a program has room for."""
+    return flow(port, count=cluster.datapath.tunnel.burst(COUNT, size), size=size)
+
+
+def one_after_the_other(prober: Prober, flows: Sequence[Cell]) -> Judgement:
+    """Each flow by itself, so that none takes another's room in a queue: every datagram of it comes."""
+    seen = [prober.sweep([cell]).observations[0] for cell in flows]
+    return judge({cell: reached(delivered=cell.probe.count) for cell in flows}, seen)
 
 
 def rate(seen: Observation) -> float:
