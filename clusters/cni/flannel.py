@@ -84,7 +84,7 @@ class Backend:
 
 VXLAN = Tunnel(Carrier.VXLAN, "flannel.1", port=8472, vni=1, overhead=MappingProxyType({4: 50, 6: 70}))
 _UDP = Tunnel(Carrier.UDP, "flannel0", port=8285, overhead=MappingProxyType({4: 28}), holds=192)
-"""flanneld's socket has the kernel's default of 212992 bytes; a small packet takes 768 of them, a full one 2304."""
+"""flanneld's socket has the default of 212992 bytes; a small packet takes 768 of them, a full one 2304."""
 
 _IPIP = Tunnel(Carrier.IPIP, "flannel.ipip", overhead=MappingProxyType({4: 20}))
 _WIREGUARD = Tunnel(Carrier.WIREGUARD, "flannel-wg", port=51820, overhead=MappingProxyType({4: 80, 6: 80}))
