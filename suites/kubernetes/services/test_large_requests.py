@@ -64,8 +64,8 @@ def test_by_cluster_ip(world: World, services: Services, family: int, prober: Pr
 def test_by_node_port(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """300 kB by TCP and 4 kB by UDP, in fragments, from outside and from a pod by every node come whole.
 
-    Over IPv6 no router cuts a packet: the first datagram is lost where pods have a smaller MTU than the outside, and
-    its sender is told. The second one has to come.
+    Over IPv6 no router cuts a packet: the first datagram is lost where pods have a smaller MTU than the outside,
+    and its sender is told. The second one has to come.
     """
     service, sources = services["open"], [world["outside"], world["client"]]
     doors = [node_port(service, node, family) for node in world.nodes]
