@@ -5,15 +5,21 @@ The smallest CNI that passes, and the one to begin a new one from. The script ru
 
 from __future__ import annotations
 
+import yaml
+
 from clusters.datapath import Datapath, RoutedVeth
 from clusters.features import Feature
 from clusters.manifests import OWN_IMAGE, Objects
 from clusters.model import Cni, Profile
 
 _CONFIGURATION = "/etc/cni/net.d/10-static-routes.conflist"
+_AS_THE_NODE = (
+    'exec env TOKEN="$(cat /var/run/secrets/kubernetes.io/serviceaccount/token)" chroot /node sh -ec "$0"'
+)
 _SCRIPT = """
 iptables -t nat -A POSTROUTING -s $PODS ! -d $PODS -m comment --comment 'pods to the outside' -j MASQUERADE
-kubectl --kubeconfig /etc/kubernetes/kubelet.conf get nodes --watch \\
+kubectl --server "https://$KUBERNETES_SERVICE_HOST" --certificate-authority /etc/kubernetes/pki/ca.crt \\
+  --token "$TOKEN" get nodes --watch \\
   -o jsonpath='{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address} {.spec.podCIDR}{"\\n"}' |
 while read -r name address subnet; do
   if [ -z "$subnet" ]; then continue; fi
@@ -22,6 +28,21 @@ while read -r name address subnet; do
     {"type": "ptp", "ipam": {"type": "host-local", "subnet": "'$subnet'", "routes": [{"dst": "0.0.0.0/0"}]}},
     {"type": "portmap", "capabilities": {"portMappings": true}}]}' > $CONFIGURATION
 done
+"""
+_DAEMON_SET = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: static-routes, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: static-routes}}
+  template:
+    metadata: {labels: {app: static-routes}}
+    spec:
+      hostNetwork: true
+      serviceAccountName: kube-proxy  # which may watch nodes
+      tolerations: [{operator: Exists}]
+      volumes: [{name: node, hostPath: {path: /}}]
+      containers: [{name: routes, securityContext: {privileged: true}}]
 """
 
 
@@ -38,21 +59,14 @@ class StaticRoutes(Cni):
         return Datapath(RoutedVeth("veth"), plugin="ptp", files=(_CONFIGURATION,), follows_the_default_route=True)
 
     def manifests(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  there is one
+        daemon_set = yaml.safe_load(_DAEMON_SET)
         words = f"CONFIGURATION={_CONFIGURATION} PODS={profile.pod_subnet[0]}\n{_SCRIPT}"
-        container = {
-            "name": "routes",
+        daemon_set["spec"]["template"]["spec"]["containers"][0] |= {
             "image": OWN_IMAGE,
-            "command": ["chroot", "/node", "sh", "-ec", words],
-            "securityContext": {"privileged": True},
+            "command": ["sh", "-c", _AS_THE_NODE, words],
             "volumeMounts": [{"name": "node", "mountPath": "/node"}],
         }
-        volumes = [{"name": "node", "hostPath": {"path": "/"}}]
-        pod = {"hostNetwork": True, "tolerations": [{"operator": "Exists"}], "volumes": volumes}
-        named = {"labels": {"app": "static-routes"}}
-        template = {"metadata": named, "spec": {**pod, "containers": [container]}}
-        metadata = {"name": "static-routes", "namespace": "kube-system"}
-        spec = {"selector": {"matchLabels": named["labels"]}, "template": template}
-        return [{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}]
+        return [daemon_set]
 
 
 CNI = StaticRoutes()
