@@ -13,7 +13,7 @@ from rich.table import Table
 
 from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
-from clusters.images.provide import ImagesUnavailable, Source, ensure
+from clusters.images.provide import ImagesUnavailable, Source, ensure, ensure_agent
 from clusters.images.prune import prune
 from clusters.model import HostCannot, UsageError, profile_names
 from clusters.shell import CommandFailed
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _up(asked: argparse.Namespace) -> None:
     cluster = stand_up(_wanted(asked), keep=True)
-    spent = ", ".join(f"{phase.name} {phase.seconds:.0f} s" for phase in cluster.bring_up.phases)
+    phases = cluster.bring_up.phases if cluster.bring_up else ()
+    spent = ", ".join(f"{phase.name} {phase.seconds:.0f} s" for phase in phases)
     word = "stood already" if cluster.adopted else "is up"
     _OUT.print(f"{cluster.name} {word} ({spent}). To use it:", markup=False)
     _OUT.print(f"  export KUBECONFIG={cluster.kubeconfig}", markup=False)
@@ -99,6 +100,14 @@ def _images(asked: argparse.Namespace) -> None:
     _OUT.print(f"node image: {image.reference}", markup=False)
 
 
+def _agent(asked: argparse.Namespace) -> None:
+    name = ensure_agent(Source(asked.images)).reference
+    _OUT.print(f"{name} is the agent's image in this machine's Docker. Give it to the nodes:", markup=False)
+    _OUT.print(f"  a cluster of kind:  kind load docker-image {name} --name CLUSTER", markup=False)
+    _OUT.print(f"  a registry:         docker tag {name} REGISTRY/NAME && docker push REGISTRY/NAME", markup=False)
+    _OUT.print("Then: ./run existing -- --kubeconfig=FILE --agent-image=NAME", markup=False)
+
+
 def _sweep(_: argparse.Namespace) -> None:
     _OUT.print(f"removed: {sweep()}", markup=False)
 
@@ -132,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--kubernetes-version", help="a release of Kubernetes (default: the source's own)")
         command.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where they come from")
         command.add_argument("--name", help=f"another name for the cluster (default: {records.PREFIX}PROFILE)")
+
+    agent = commands.add_parser("agent", help="make sure of the agent's image, for a cluster that stands already")
+    agent.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where it comes from")
+    agent.set_defaults(action=_agent)
 
     down = commands.add_parser("down", help="remove a cluster")
     down.add_argument("cluster", metavar="PROFILE|NAME", help="the profile it was made from, or its name")

@@ -33,6 +33,14 @@ class ApiRefused(Exception):
     """The API server refused a request, or did not answer; the message names the object and the reason."""
 
 
+class NotAllowed(ApiRefused):
+    """The user of the kubeconfig lacks the right to that."""
+
+
+_FORBIDDEN, _LACKS_A_RIGHT = 403, " cannot "
+"""How the API server says so: User "x" cannot list resource "pods". It forbids other things for other reasons."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of object by API version ("v1", "apps/v1") and name ("Pod")."""
@@ -66,20 +74,26 @@ Seen = Mapping[str, Object]
 class Api:
     """One cluster's API server, reached by a kubeconfig file."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        """Read the file and say hello; ApiRefused where it cannot be read or nobody answers."""
+    def __init__(self, kubeconfig: Path, context: str | None = None, folder: Path | None = None) -> None:
+        """Read the file and say hello; ApiRefused where it cannot be read or nobody answers.
+
+        `context` is one of the file's, its current one unless given. `folder` is for what the client keeps while
+        it lives (certificates, the list of kinds): the file's own unless given.
+        """
         settings = Configuration()
-        self.kubeconfig = kubeconfig
+        self.kubeconfig, self.context = kubeconfig, context
+        keeps = folder or kubeconfig.parent
         with _explained(f"reach the cluster of {kubeconfig}"):
             config.load_kube_config(
                 str(kubeconfig),
+                context=context,
                 client_configuration=settings,
                 persist_config=False,
-                temp_file_path=str(kubeconfig.parent),
+                temp_file_path=str(keeps),
             )
             self.client = ApiClient(settings)
             """The plain client, for what needs a connection of its own (exec streams)."""
-            self._dynamic = DynamicClient(self.client, cache_file=str(kubeconfig.with_suffix(".discovery.json")))
+            self._dynamic = DynamicClient(self.client, cache_file=str(keeps / f"{kubeconfig.stem}.discovery.json"))
 
     def close(self) -> None:
         """Give up the pooled connections."""
@@ -284,6 +298,8 @@ def _explained(doing: str) -> Iterator[None]:
     try:
         yield
     except DynamicApiError as error:
+        if error.status == _FORBIDDEN and _LACKS_A_RIGHT in error.summary():
+            raise NotAllowed(f"{doing}: {error.summary()}") from error
         raise ApiRefused(f"{doing}: {error.summary()}") from error
     except (ApiException, ConfigException, ResourceNotFoundError, urllib3.exceptions.HTTPError) as error:
         raise ApiRefused(f"{doing}: {error}") from error

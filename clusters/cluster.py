@@ -85,7 +85,7 @@ class Cluster:
     """A cluster that stands.
 
     `drain` is the container that its network has for a default gateway, `versions` are by component. `adopted`
-    says that it stood before this run, as `kept` ones do.
+    says that it stood before this run, as `kept` ones do. `bring_up` is None, and `drain` "", for somebody else's.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Cluster:
     drain: str
     kubeconfig: Path
     api: Api
-    bring_up: BringUp
+    bring_up: BringUp | None
     adopted: bool
 
 

@@ -8,6 +8,9 @@ from enum import StrEnum
 class Feature(StrEnum):
     """One thing that a CNI or a profile may or may not support."""
 
+    KNOWN_PROFILE = "known-profile"
+    """netproof stood the cluster up from a profile: it says how packets travel, what the cluster was like before
+    its CNI came is known, and nodes may be changed. Of a cluster of somebody else's none of that holds."""
     NETWORK_POLICY = "network-policy"
     """NetworkPolicy objects are enforced."""
     BRIDGE = "bridge"

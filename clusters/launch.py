@@ -20,6 +20,8 @@ from clusters.model import HostCannot, UsageError
 
 PASSED, FAILED, USAGE, HOST_CANNOT, INTERRUPTED = 0, 1, 2, 3, 130
 
+SHOWN_RED = 40
+"""Failures that are named at the end; a run that was broken off has hundreds."""
 PYTEST = {0: PASSED, 2: USAGE, 3: HOST_CANNOT, 4: USAGE}
 """What pytest's exit statuses stand for (2 and 3 as our own plugin sets them); every other is a failure."""
 
@@ -90,7 +92,9 @@ def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
             return worst(statuses.values())
         finally:
             counts = total(statuses, folder)
-            print(*counts.red, counts, sep="\n", flush=True)  # noqa: T201 - plain, for whoever counts
+            shown, more = counts.red[:SHOWN_RED], len(counts.red) - SHOWN_RED
+            said = [*shown, *([f"and {more} more: see the reports"] if more > 0 else []), counts]
+            print(*said, sep="\n", flush=True)  # noqa: T201 - plain, for whoever counts
 
 
 def total(statuses: Mapping[str, int], folder: Path) -> Counts:

@@ -32,6 +32,8 @@ WITHOUT_CLUSTER = {
     "lvs": "Linux Virtual Server by hand: NAT, direct routing, tunnelling, schedulers",
 }
 """The suites that need no cluster, each in the folder of its name (with underscores), and what each is about."""
+EXISTING = "existing"
+"""The leg whose cluster stands already: somebody has to say which."""
 WRITES = "docs"
 """The leg that writes pages and checks nothing."""
 DOCKERLESS = "dockerless"
@@ -73,6 +75,12 @@ def suite_legs() -> tuple[Leg, ...]:
     )
 
 
+def existing_leg() -> Leg:
+    """The checks on a cluster of somebody else's, which needs no Docker here."""
+    summary = "a cluster that stands already: -- --kubeconfig=FILE --agent-image=NAME"
+    return Leg(EXISTING, summary, docker=False, command=("pytest", *SUITES[""]))
+
+
 def _summary(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('-').replace('-', ' ')}: {name}" if prefix else load_profile(name).summary
 
@@ -95,6 +103,7 @@ def legs() -> tuple[Leg, ...]:
         ),
         *suite_legs(),
         *profile_legs(),
+        existing_leg(),
     )
 
 
@@ -106,7 +115,7 @@ def groups() -> dict[str, tuple[str, ...]]:
     lines = _ini().get("tox", "labels", fallback="").strip().splitlines()
     found = (line.partition("=") for line in lines)
     labels = {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
-    every = (leg.name for leg in legs() if leg.name != WRITES and not leg.name.startswith(FEW))
+    every = (leg.name for leg in legs() if leg.name not in (WRITES, EXISTING) and not leg.name.startswith(FEW))
     return labels | {"nightly": tuple(every)}
 
 

@@ -152,6 +152,7 @@ def chosen_options(cni: Cni, profile: Profile) -> dict[str, str]:
 def features(cni: Cni, profile: Profile) -> frozenset[Feature]:
     """What a cluster of this profile supports: what its CNI does, its kube-proxy, and what the profile adds."""
     found = profile.features | {Feature(f"kube-proxy-{profile.kube_proxy}")} | cni.features(profile)
+    found |= {Feature.KNOWN_PROFILE}
     if len(cni.versions) > 1:
         found |= {Feature.SEVERAL_RELEASES}
     if profile.load_balancer is not LoadBalancer.NOBODY:
@@ -210,9 +211,10 @@ def needs(cni: Cni, profile: Profile) -> frozenset[Capability]:
     return cni.needs(profile) | _PROXY_NEEDS[profile.kube_proxy]
 
 
-def claims_of_others(cni: Cni) -> frozenset[str]:
-    """The groups of claims that are about other CNIs alone."""
-    return frozenset(group for name in cni_names() for group in load_cni(name).claims) - set(cni.claims)
+def claims_of_others(cni: Cni | None) -> frozenset[str]:
+    """The groups of claims that are about other CNIs alone; all of them for one that nobody knows."""
+    every = frozenset(group for name in cni_names() for group in load_cni(name).claims)
+    return every - set(cni.claims if cni else ())
 
 
 def load_cni(name: str) -> Cni:

@@ -32,7 +32,11 @@ from fixtures.verdicts.judge import judge
 from fixtures.world.one_packet import one_packet
 from fixtures.world.world import PORT, World
 
-pytestmark = [pytest.mark.claim("FLN-4", "CAL-1"), pytest.mark.requires_absent("encapsulation")]
+pytestmark = [
+    pytest.mark.claim("FLN-4", "CAL-1"),
+    pytest.mark.requires("known-profile"),
+    pytest.mark.requires_absent("encapsulation"),
+]
 
 WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 

@@ -84,7 +84,7 @@ def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease],
 @pytest.mark.requires("bridge")
 def test_subnet_file(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
     """The file that flannel's plugin makes pods from says the same as the lease, on every node."""
-    texts = {node.name: node_files.known(node, SUBNET_FILE) for node in world.nodes}
+    texts = {node.name: node_files.known(world, node.name, SUBNET_FILE) for node in world.nodes}
     without = sorted(name for name, text in texts.items() if text is None)
     proof.fact("every node has the file", not without, without)
 

@@ -27,6 +27,7 @@ from fixtures.world.world import PORT, World
 
 
 @pytest.mark.claim("POD-8")
+@pytest.mark.requires("known-profile")
 def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The MTU of every pod's link is the smallest of the nodes' cards less what wraps a packet between nodes."""
     kernels = look_at(prober.conversations, [*world.pods, *world.nodes])

@@ -30,6 +30,7 @@ from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup
 from fixtures.verdicts.expectation import all_of, reached
+from fixtures.world import node_files
 from fixtures.world.pods import Container, Pod, Port
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import RESOLVER
@@ -74,7 +75,7 @@ def test_resolv_conf(
         found = must_become(prober, all_of(asked, reached(answers=[str(services["web"].cluster_ip)])))
         names = ("client", "on-host", "as-its-node", "own-way")
         known = {name: resolver(conversations, world[name]) for name in names}
-        of_node = resolver_in(world.in_node(node.name, "cat", RESOLV_CONF))
+        of_node = resolver_in(node_files.text(world, node.name, RESOLV_CONF))
 
     proof.concludes(found.judgement)
     places = (there, "svc.cluster.local", "cluster.local", *of_node.search)

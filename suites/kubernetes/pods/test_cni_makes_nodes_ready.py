@@ -16,16 +16,24 @@ from collections.abc import Sequence
 import pytest
 
 from clusters.api import NODE
-from clusters.bring_up import State
+from clusters.bring_up import BringUp, State
 from clusters.cluster import Cluster
 from clusters.readiness import all_ready, complaints
 from fixtures.plugins.proof import Proof
 
+pytestmark = [pytest.mark.claim("CNI-1"), pytest.mark.requires("known-profile")]
 
-@pytest.mark.claim("CNI-1")
-def test_before(cluster: Cluster, proof: Proof) -> None:
+
+@pytest.fixture
+def bring_up(cluster: Cluster) -> BringUp:
+    """What was seen on the way."""
+    assert cluster.bring_up is not None, "it was stood up here"
+    return cluster.bring_up
+
+
+def test_before(cluster: Cluster, bring_up: BringUp, proof: Proof) -> None:
     """Before the install every node is NotReady and names the CNI as the reason; CoreDNS is Pending."""
-    before = cluster.bring_up.before_cni
+    before = bring_up.before_cni
 
     nodes = {node.name: node.message for node in before.nodes}
     blamed = [node for node in before.nodes if not node.ready and "NetworkPluginNotReady" in node.message]
@@ -35,10 +43,9 @@ def test_before(cluster: Cluster, proof: Proof) -> None:
     proof.fact("CoreDNS was Pending", same(waiting, before.coredns), described(before))
 
 
-@pytest.mark.claim("CNI-1")
-def test_after(cluster: Cluster, proof: Proof) -> None:
+def test_after(cluster: Cluster, bring_up: BringUp, proof: Proof) -> None:
     """After it every node is Ready, and so is CoreDNS; and every node still is."""
-    before, after = cluster.bring_up.before_cni, cluster.bring_up.after_cni
+    before, after = bring_up.before_cni, bring_up.after_cni
     now = cluster.api.list(NODE)
 
     ready = [node for node in after.nodes if node.ready]

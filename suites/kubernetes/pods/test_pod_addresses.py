@@ -46,6 +46,7 @@ def test_unique(world: World, proof: Proof) -> None:
 
 
 @pytest.mark.claim("POD-6")
+@pytest.mark.requires("known-profile")
 def test_of_their_node(world: World, cluster: Cluster, proof: Proof) -> None:
     """Each node has subnets of the pool (its podCIDR, or blocks), all different, and its pods are in them."""
     of_nodes = subnets(cluster)
@@ -80,7 +81,7 @@ def test_bridge_is_the_gateway(world: World, cluster: Cluster, prober: Prober, p
 @pytest.mark.claim("POD-6")
 def test_one_configuration(world: World, proof: Proof) -> None:
     """Each node has one CNI configuration, so that none sorts before it."""
-    found = {node.name: node_files.names(node, CONFIGURATIONS) for node in world.nodes}
+    found = {node.name: node_files.names(world, node.name, CONFIGURATIONS) for node in world.nodes}
 
     used = {
         name: [it for it in files if it.endswith((".conf", ".conflist", ".json"))] for name, files in found.items()

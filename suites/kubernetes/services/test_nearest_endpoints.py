@@ -73,6 +73,7 @@ def test_same_node(world: World, services: Services, family: int, prober: Prober
     proof.measured("nearest endpoints answer after", became.took, "s")
 
 
+@pytest.mark.requires("known-profile")  # it labels nodes
 @pytest.mark.usefixtures("zones")
 def test_same_zone(world: World, services: Services, family: int, prober: Prober, proof: Proof) -> None:
     """The endpoint of the client's zone answers; when the only one of a zone has left, the other zone's does."""

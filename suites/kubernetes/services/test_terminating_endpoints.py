@@ -78,7 +78,8 @@ def test_new_connections_go_elsewhere(
     world: World, ending: Ending, conversations: Conversations, family: int, prober: Prober, proof: Proof
 ) -> None:
     """One of two is told to end: new requests from everywhere go to the other; an open connection goes on."""
-    before = must_become(prober, all_of(asked_everywhere(world, ending.both.service, family), reached()))
+    both, last = (asked_everywhere(world, it, family) for it in (ending.both.service, ending.last))
+    before = must_become(prober, all_of([*both, *last], reached()))
     proof.concludes(before.judgement)
     held = opened(conversations.with_(world["client"]), cluster_ip(ending.last, family), 80)
 
