@@ -27,6 +27,7 @@ from fixtures.endpoints.endpoint import StreamBroken
 from fixtures.endpoints.streams import LineStream
 from fixtures.probes.capture import Capture
 from fixtures.probes.convergence import must_become
+from fixtures.probes.patience import RUN, SHORT
 from fixtures.probes.plan import Destination, at, cell, every, foreign, localhost
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import flow, get, lookup, ping, tcp, udp
@@ -330,6 +331,14 @@ def test_what_does_not_converge_has_no_number_and_a_red_judgement(
     expected = {cell(here, localhost(LocalAgent("server", "server")), tcp(port)): refused()}
     done = must_become(prober, expected, within=0.5)
     assert (done.seconds, done.judgement.verdict) == (None, Verdict.FAIL)
+
+
+def test_once_patience_is_spent_a_wait_is_short(prober: Prober, here: LocalAgent, port: int) -> None:
+    expected = {cell(here, localhost(LocalAgent("server", "server")), tcp(port)): refused()}
+    prober.patience.in_vain(RUN)
+    began = time.monotonic()
+    must_become(prober, expected, within=60.0)
+    assert SHORT - 1 <= time.monotonic() - began <= SHORT + 10
 
 
 def test_an_unknown_source_is_a_mistake_in_the_check(prober: Prober) -> None:

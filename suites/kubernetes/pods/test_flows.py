@@ -96,6 +96,8 @@ def test_transfers(world: World, cluster: Cluster, prober: Prober, proof: Proof)
     pairs = [at(world["neighbour"]), at(world["remote"])]
     ways = [tcp(PORT, send=MUCH, timeout=10.0), tcp(PORT, size=MUCH, timeout=10.0)]
     plan = [every([world["client"]], [target], [way]) for target in pairs for way in ways]
+    handshakes = every([world["client"]], pairs, [tcp(PORT)])
+    proof.concludes(judge(all_of(handshakes, reached()), prober.sweep(handshakes)))
 
     seen = [prober.sweep(cells).observations[0] for cells in plan]
 

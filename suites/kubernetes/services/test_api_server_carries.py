@@ -11,6 +11,7 @@ pod network, or to one node's kubelet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -101,7 +102,8 @@ def first_word(log: str) -> str:
 
 
 def answers(asked: Iterable[str], ask: Callable[[str], str]) -> dict[str, str]:
-    """What came of each, or why nothing did."""
+    """What came of each, or why nothing did; all are asked at once."""
+    names = list(asked)
 
     def answer(name: str) -> str:
         try:
@@ -109,7 +111,8 @@ def answers(asked: Iterable[str], ask: Callable[[str], str]) -> dict[str, str]:
         except (ApiRefused, StreamBroken) as error:
             return str(error)
 
-    return {name: answer(name) for name in asked}
+    with ThreadPoolExecutor(len(names)) as pool:
+        return dict(zip(names, pool.map(answer, names), strict=True))
 
 
 def differing(seen: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
