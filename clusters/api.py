@@ -159,7 +159,7 @@ class Api:
         """All objects of a kind that the selectors choose, by name."""
         return self._snapshot(kind, namespace, labels, fields)[0]
 
-    def proxied(self, kind: Kind, name: str, namespace: str, *, within: float = 5.0) -> Mapping[str, str]:
+    def proxied(self, kind: Kind, name: str, namespace: str, *, within: float = 2.0) -> Mapping[str, str]:
         """GET / from a Pod or Service, named "web:8080" with its port, through the server; the answer's headers.
 
         ApiRefused where the server gets no answer, or one that is an error, in so many seconds.
