@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
+from clusters.cni_build import CniBuild
 from clusters.images.provide import ImagesUnavailable, Source, ensure, ensure_agent
 from clusters.images.prune import prune
 from clusters.model import HostCannot, UsageError, profile_names
@@ -124,6 +126,7 @@ def _wanted(asked: argparse.Namespace) -> Wanted:
         kubernetes_version=asked.kubernetes_version,
         source=Source(asked.images),
         name=asked.name,
+        build=CniBuild.of(asked.cni_manifest, asked.cni_image) if asked.cni_manifest else None,
     )
 
 
@@ -140,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--cni-version", help="a release of the CNI (default: the newest known)")
         command.add_argument("--kubernetes-version", help="a release of Kubernetes (default: the source's own)")
         command.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where they come from")
+        command.add_argument("--cni-manifest", type=Path, help="manifest of a build of the CNI, not a release")
+        command.add_argument("--cni-image", action="append", default=[], metavar="NAME=TAR|REFERENCE")
         command.add_argument("--name", help=f"another name for the cluster (default: {records.PREFIX}PROFILE)")
 
     agent = commands.add_parser("agent", help="make sure of the agent's image, for a cluster that stands already")

@@ -12,10 +12,11 @@ from functools import cache
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from clusters import drain, kind, metallb, network, records, shell
+from clusters import drain, kind, manifests, metallb, network, records, shell
 from clusters.api import NODE, Api, ApiRefused, Object
 from clusters.bring_up import BringUp, Stopwatch, Timing, look
 from clusters.capabilities import PROBES, Capability, Found
+from clusters.cni_build import CniBuild
 from clusters.datapath import Datapath
 from clusters.features import Feature
 from clusters.hierarchies import require_none_stray
@@ -59,6 +60,19 @@ class Wanted:
     kubernetes_version: str | None = None
     source: Source = Source.AUTO
     name: str = ""
+    build: CniBuild | None = None
+    """What is installed in the place of the release, whose images the nodes have besides."""
+
+    @property
+    def release(self) -> str:
+        """What is installed, for people: the release, or the manifest of a build."""
+        return self.build.manifest.name if self.build else self.cni_version
+
+    def objects(self) -> list[Object]:
+        """The CNI's objects; UsageError where those of a build do not fit."""
+        if self.build is not None:
+            return self.build.objects(self.cni, self.profile, self.cni_version)
+        return manifests.of(self.cni, self.profile, self.cni_version)
 
     @classmethod
     def of(
@@ -69,6 +83,7 @@ class Wanted:
         kubernetes_version: str | None = None,
         source: Source = Source.AUTO,
         name: str | None = None,
+        build: CniBuild | None = None,
     ) -> Wanted:
         """Read what was asked for; UsageError for what is not known, with the known ones listed."""
         found = load_profile(profile)
@@ -77,7 +92,7 @@ class Wanted:
         if not name.startswith(records.PREFIX):
             raise UsageError(f"a cluster's name begins with {records.PREFIX!r}, and {name!r} does not")
         features(cni, found)
-        return cls(found, cni, chosen_version(cni, cni_version), kubernetes_version, source, name)
+        return cls(found, cni, chosen_version(cni, cni_version), kubernetes_version, source, name, build)
 
 
 @dataclass(frozen=True)
@@ -111,6 +126,9 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
     nothing is left of it. Raises ClusterFailed, and UsageError when the name is taken.
     """
     require(wanted.profile, needs(wanted.cni, wanted.profile))
+    if wanted.build is not None:  # said before images are made, which may take long
+        wanted.build.require_images()
+        wanted.objects()
     watch = Stopwatch(timing)
     record = Record(
         name=wanted.name,
@@ -129,16 +147,18 @@ def stand_up(wanted: Wanted, *, keep: bool = False, timing: Timing = nullcontext
             source=wanted.source,
         )
         tool("kind")
-    own_image = with_images({OWN_IMAGE: image.agent})
-    manifests = own_image(wanted.cni.manifests(wanted.profile, wanted.cni_version))
+    objects = with_images({OWN_IMAGE: image.agent})(wanted.objects())
     made_of = {"kubernetes": image.kubernetes, "node image": image.reference}
-    recipe = {**record.recipe, **made_of, "manifests": digest([json.dumps(manifests, sort_keys=True)])}
+    made_of["manifests"] = digest([json.dumps(objects, sort_keys=True)])
+    if wanted.build is not None:
+        made_of["build"] = wanted.build.digest()
+    recipe = {**record.recipe, **made_of}
     record = record.model_copy(update={"recipe": recipe, "images": image.origins})
     standing = claim(record)
     if standing is not None:
         return _taken_over(wanted, image, standing)
     try:
-        record, api = _created(wanted, image, manifests, record, watch)
+        record, api = _created(wanted, image, objects, record, watch)
         record = record.model_copy(update={"keep": keep})
         records.write(record)
     except BaseException as error:
@@ -220,7 +240,7 @@ def claim(record: Record) -> Record | None:
 
 
 def _created(
-    wanted: Wanted, image: NodeImage, manifests: list[Object], record: Record, watch: Stopwatch
+    wanted: Wanted, image: NodeImage, objects: list[Object], record: Record, watch: Stopwatch
 ) -> tuple[Record, Api]:
     """Create the cluster and install its CNI, and write down what was seen before and after."""
     name, profile = wanted.name, wanted.profile
@@ -239,18 +259,21 @@ def _created(
             api = Api(records.kubeconfig(name))
             drain.answer_names(api, gateways[0])
         before = look(api, since)
-        with watch.phase("cni"), progress.step(f"install {wanted.cni.name} {wanted.cni_version}"):
-            api.apply(*manifests)
+        if wanted.build is not None:
+            with watch.phase("images of the build"):
+                wanted.build.put_on(node.name for node in nodes(api))
+        with watch.phase("cni"), progress.step(f"install {wanted.cni.name} {wanted.release}"):
+            api.apply(*objects)
         with watch.phase("nodes ready"), progress.step("wait for the nodes"):
             nodes_ready(api, machines)
-            daemons_running(api, manifests)
+            daemons_running(api, objects)
         with watch.phase("coredns ready"), progress.step("wait for CoreDNS"):
             coredns_ready(api)
         if balanced:
             with watch.phase("load balancer"), progress.step("install MetalLB"):
                 metallb.install(api, IPv4Address(gateways[0]))
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
-    versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.cni_version}
+    versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.release}
     if balanced:
         versions["metallb"] = metallb.VERSION
     return record.model_copy(update={"bring_up": bring_up, "versions": versions}), api

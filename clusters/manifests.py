@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import yaml
 
-from clusters.model import UsageError
+from clusters.model import Change, Cni, Objects, Profile, UsageError
 from clusters.upstream import Document, fetch
 
-Objects = list[dict[str, Any]]
 OWN_IMAGE = "netproof/agent"
 """What a manifest calls netproof's own image, which every node has: Python, iproute2 and a shell."""
-Change = Callable[[Objects], Objects]
-"""One declared change: gives changed copies and leaves what it is given as it was."""
 
 
 def upstream(document: Document, images: set[str]) -> Objects:
     """The objects of a manifest as its release ships it; UsageError unless its containers run these images."""
     objects = [item for item in yaml.safe_load_all(fetch(document)) if item]
-    named = {container["image"] for item in objects for container in _containers(item)}
+    named = images_of(objects)
     if named != images:
         raise UsageError(
             f"{document.path} of {document.repository} {document.version} names other images than its release"
@@ -30,11 +26,21 @@ def upstream(document: Document, images: set[str]) -> Objects:
     return objects
 
 
+def images_of(objects: Objects) -> set[str]:
+    """The images that the containers of these objects run."""
+    return {container["image"] for item in objects for container in _containers(item)}
+
+
 def changed(objects: Objects, *changes: Change) -> Objects:
     """The objects after these changes, one after the other."""
     for change in changes:
         objects = change(objects)
     return objects
+
+
+def of(cni: Cni, profile: Profile, version: str) -> Objects:
+    """The objects to apply for a release: upstream's own, with the declared changes."""
+    return changed(cni.upstream(profile, version), *cni.changes(profile))
 
 
 def find(objects: Objects, kind: str, name: str) -> dict[str, Any]:

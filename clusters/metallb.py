@@ -10,8 +10,7 @@ from ipaddress import IPv4Address
 
 from clusters import manifests
 from clusters.api import POD, Api, ApiRefused, Object
-from clusters.manifests import Objects
-from clusters.model import ManifestImage
+from clusters.model import ManifestImage, Objects
 from clusters.readiness import all_ready, complaints
 from clusters.settling import daemons_running
 from clusters.upstream import Document

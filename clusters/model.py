@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -90,6 +90,12 @@ class ManifestImage:
     program: str = ""
 
 
+Objects = list[dict[str, Any]]
+"""Kubernetes objects, shaped as in a manifest."""
+Change = Callable[[Objects], Objects]
+"""One declared change of a manifest: gives changed copies and leaves what it is given as it was."""
+
+
 class Cni(Protocol):
     """What a file in `clusters/cni/` offers, as its module-level object `CNI`; much of it has a default."""
 
@@ -124,8 +130,12 @@ class Cni(Protocol):
         """The images of that release, for the node image to carry, besides netproof's own."""
         return ()
 
-    def manifests(self, profile: Profile, version: str) -> list[dict[str, Any]]:
-        """The objects to apply: upstream's own manifest of that release with the declared changes alone."""
+    def upstream(self, profile: Profile, version: str) -> Objects:
+        """The objects of the manifest that the release ships for such a profile, as they are."""
+
+    def changes(self, profile: Profile) -> tuple[Change, ...]:  # noqa: ARG002  for those that need some
+        """Everything that is done to these objects for the profile, in order."""
+        return ()
 
 
 def chosen_version(cni: Cni, asked: str | None) -> str:

@@ -13,8 +13,8 @@ from clusters import manifests
 from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
 from clusters.features import Feature
-from clusters.manifests import Change, Objects, with_environment
-from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.manifests import with_environment
+from clusters.model import Change, Cni, ManifestImage, Objects, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -125,11 +125,12 @@ class Calico(Cni):
             for image, program in programs.items()
         )
 
-    def manifests(self, profile: Profile, version: str) -> Objects:
-        release = chosen_version(self, version)
-        chosen = self._encapsulation(profile)
-        objects = upstream(chosen.manifest, release, {image.reference for image in self.images(release)})
-        return manifests.changed(objects, pool_of(profile), encapsulated(chosen), tells_nobody("calico-node"))
+    def upstream(self, profile: Profile, version: str) -> Objects:
+        release, chosen = chosen_version(self, version), self._encapsulation(profile)
+        return upstream(chosen.manifest, release, {image.reference for image in self.images(release)})
+
+    def changes(self, profile: Profile) -> tuple[Change, ...]:
+        return pool_of(profile), encapsulated(self._encapsulation(profile)), tells_nobody("calico-node")
 
     def _encapsulation(self, profile: Profile) -> Encapsulation:
         if any(subnet.version == 6 for subnet in profile.pod_subnet):

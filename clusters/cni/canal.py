@@ -8,13 +8,12 @@ from __future__ import annotations
 from copy import deepcopy
 from types import MappingProxyType
 
-from clusters import manifests
 from clusters.capabilities import Capability
 from clusters.cni import calico, flannel
 from clusters.datapath import Datapath
 from clusters.features import Feature
-from clusters.manifests import Objects, find, with_images
-from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_version
+from clusters.manifests import find, with_images
+from clusters.model import Change, Cni, ManifestImage, Objects, Profile, UsageError, chosen_version
 
 _FLANNEL = "docker.io/flannel/flannel:v0.24.3"
 """The flannel that canal.yaml of Calico v3.28.5 names, of which no module is served any more."""
@@ -73,13 +72,14 @@ class Canal(Cni):
     def images(self, version: str) -> tuple[ManifestImage, ...]:
         return (*calico.CNI.images(version), flannel.CNI.images(flannel.CNI.versions[0])[0])
 
-    def manifests(self, profile: Profile, version: str) -> Objects:
+    def upstream(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  there is one way
         release = chosen_version(self, version)
         own = calico.CNI.images(release)
+        return calico.upstream("canal", release, {*(image.reference for image in own), _FLANNEL})
+
+    def changes(self, profile: Profile) -> tuple[Change, ...]:
         ours = flannel.CNI.images(flannel.CNI.versions[0])[0].reference
-        objects = calico.upstream("canal", release, {*(image.reference for image in own), _FLANNEL})
-        return manifests.changed(
-            objects,
+        return (
             with_images({_FLANNEL: ours}),
             lambda them: flannel.in_pod_subnet(them, profile, "canal-config"),
             calico.tells_nobody("canal"),

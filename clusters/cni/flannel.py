@@ -16,8 +16,8 @@ from clusters import manifests
 from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Bridge, Carrier, Datapath, Tunnel
 from clusters.features import Feature
-from clusters.manifests import Change, Objects, container, find
-from clusters.model import Cni, ManifestImage, Profile, UsageError, chosen_options, chosen_version
+from clusters.manifests import container, find
+from clusters.model import Change, Cni, ManifestImage, Objects, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
 
@@ -163,9 +163,29 @@ class Flannel(Cni):
             ManifestImage(release.plugin, "flannel-cni-plugin"),
         )
 
-    def manifests(self, profile: Profile, version: str) -> Objects:
-        objects = upstream(chosen_version(self, version))
-        return manifests.changed(objects, *changes(profile, self._backend(profile)))
+    def upstream(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  one manifest for all
+        release = _RELEASES[chosen_version(self, version)]
+        document = Document(
+            repository="flannel-io/flannel",
+            version=version,
+            path="Documentation/kube-flannel.yml",
+            sha256=release.manifest,
+            recipe=f"flannel/{version}",
+        )
+        return manifests.upstream(document, {release.flannel, release.plugin})
+
+    def changes(self, profile: Profile) -> tuple[Change, ...]:
+        backend = self._backend(profile)
+        wanted: list[Change] = [
+            lambda objects: in_pod_subnet(objects, profile),
+            lambda objects: by_backend(objects, backend),
+            in_an_older_format,
+        ]
+        if len(profile.pod_subnet) > 1:
+            wanted.append(lambda objects: in_the_narrower_tunnel(objects, backend))
+        if backend.opens_tun:
+            wanted.append(may_open_tun)
+        return tuple(wanted)
 
     def _backend(self, profile: Profile) -> Backend:
         name = chosen_options(self, profile)["backend"]
@@ -176,33 +196,6 @@ class Flannel(Cni):
 
 
 CNI = Flannel()
-
-
-def upstream(version: str) -> Objects:
-    """The objects of kube-flannel.yml as that release ships it."""
-    release = _RELEASES[version]
-    document = Document(
-        repository="flannel-io/flannel",
-        version=version,
-        path="Documentation/kube-flannel.yml",
-        sha256=release.manifest,
-        recipe=f"flannel/{version}",
-    )
-    return manifests.upstream(document, {release.flannel, release.plugin})
-
-
-def changes(profile: Profile, backend: Backend) -> tuple[Change, ...]:
-    """Everything that is done to upstream's manifest for this profile, in order."""
-    wanted: list[Change] = [
-        lambda objects: in_pod_subnet(objects, profile),
-        lambda objects: by_backend(objects, backend),
-        in_an_older_format,
-    ]
-    if len(profile.pod_subnet) > 1:
-        wanted.append(lambda objects: in_the_narrower_tunnel(objects, backend))
-    if backend.opens_tun:
-        wanted.append(may_open_tun)
-    return tuple(wanted)
 
 
 def in_pod_subnet(objects: Objects, profile: Profile, configuration: str = _CONFIGURATION) -> Objects:

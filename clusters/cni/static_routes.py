@@ -9,8 +9,8 @@ import yaml
 
 from clusters.datapath import Datapath, RoutedVeth
 from clusters.features import Feature
-from clusters.manifests import OWN_IMAGE, Objects
-from clusters.model import Cni, Profile
+from clusters.manifests import OWN_IMAGE
+from clusters.model import Cni, Objects, Profile
 
 _CONFIGURATION = "/etc/cni/net.d/10-static-routes.conflist"
 _AS_THE_NODE = (
@@ -58,7 +58,7 @@ class StaticRoutes(Cni):
     def datapath(self, profile: Profile) -> Datapath:  # noqa: ARG002  there is one way
         return Datapath(RoutedVeth("veth"), plugin="ptp", files=(_CONFIGURATION,), follows_the_default_route=True)
 
-    def manifests(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  there is one
+    def upstream(self, profile: Profile, version: str) -> Objects:  # noqa: ARG002  there is one
         daemon_set = yaml.safe_load(_DAEMON_SET)
         words = f"CONFIGURATION={_CONFIGURATION} PODS={profile.pod_subnet[0]}\n{_SCRIPT}"
         daemon_set["spec"]["template"]["spec"]["containers"][0] |= {

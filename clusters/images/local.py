@@ -18,6 +18,11 @@ def have(reference: str) -> bool:
     return bool(_listed("--quiet", reference))
 
 
+def identity(reference: str) -> str:
+    """The digest of a local image."""
+    return shell.run(["docker", "image", "inspect", "--format={{.Id}}", reference]).stdout.strip()
+
+
 def ours() -> list[str]:
     """The images that this package has made or pulled: all under `netproof/`."""
     return _listed("--format={{.Repository}}:{{.Tag}}", "--filter=reference=netproof/*")

@@ -41,19 +41,25 @@ def put(base: str, images: Mapping[str, str], tag: str) -> None:
 def add(nodes: Iterable[str], images: Mapping[str, str]) -> None:
     """Put images into the stores of nodes that run, by their containers' names; `images` as in `put`."""
     with cache.scratch("node") as place:
-        archive, there = place / "images.tar", "/var/lib/netproof-images.tar"
+        archive = place / "images.tar"
         local.save(sorted(set(images.values())), archive)
-        for node in nodes:
+        add_archive(nodes, archive, images)
 
-            def ctr(*words: str, node: str = node) -> object:
-                return shell.run(["docker", "exec", node, "ctr", "--namespace=k8s.io", *words], timeout=300)
 
-            shell.run(["docker", "cp", archive, f"{node}:{there}"], timeout=300)
-            try:
-                ctr("images", "import", there)
-                _name(ctr, images)
-            finally:
-                shell.run(["docker", "exec", node, "rm", there])
+def add_archive(nodes: Iterable[str], archive: Path, images: Mapping[str, str]) -> None:
+    """The same out of a tar file; `images` maps the name that an image shall have to the one that it has there."""
+    there = "/var/lib/netproof-images.tar"
+    for node in nodes:
+
+        def ctr(*words: str, node: str = node) -> object:
+            return shell.run(["docker", "exec", node, "ctr", "--namespace=k8s.io", *words], timeout=300)
+
+        shell.run(["docker", "cp", archive, f"{node}:{there}"], timeout=300)
+        try:
+            ctr("images", "import", there)
+            _name(ctr, images)
+        finally:
+            shell.run(["docker", "exec", node, "rm", there])
 
 
 def _name(ctr: Callable[..., object], images: Mapping[str, str]) -> None:

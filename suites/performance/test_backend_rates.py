@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clusters import manifests
 from clusters.cluster import Cluster
 from clusters.model import Profile, load_cni
 from fixtures.endpoints.conversation import Conversations
@@ -83,7 +84,7 @@ def tunnel(cluster: Cluster, backend: str) -> str:
 
 def switch(cluster: Cluster, world: World, profile: Profile) -> None:
     """Set flannel up as that profile says, without what another backend has left on the nodes."""
-    cluster.api.apply(*load_cni(cluster.cni).manifests(profile, cluster.cni_version))
+    cluster.api.apply(*manifests.of(load_cni(cluster.cni), profile, cluster.cni_version))
     for node in world.nodes:
         for device in filter(None, (tunnel(cluster, backend) for backend in BACKENDS)):
             world.in_node(node.name, "ip", "link", "del", device)

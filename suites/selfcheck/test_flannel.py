@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters.cni.flannel import CNI, by_backend, changes, in_pod_subnet, may_open_tun
+from clusters.cni.flannel import CNI, by_backend, in_pod_subnet, may_open_tun
 from clusters.features import Feature
 from clusters.model import Profile, UsageError, chosen_version, load_cni, load_profile
 
@@ -69,8 +69,7 @@ def test_the_backend_is_the_one_asked_for(backend: str) -> None:
 
 def test_only_udp_gets_privileges() -> None:
     privileged = {
-        backend: may_open_tun in changes(profile(), CNI._backend(profile(backend=backend)))
-        for backend in CNI.options["backend"]
+        backend: may_open_tun in CNI.changes(profile(backend=backend)) for backend in CNI.options["backend"]
     }
     assert [backend for backend, is_privileged in privileged.items() if is_privileged] == ["udp"]
     container = may_open_tun(OBJECTS)[2]["spec"]["template"]["spec"]["containers"][0]
@@ -80,7 +79,7 @@ def test_only_udp_gets_privileges() -> None:
 def test_what_no_change_names_stays_as_it_was() -> None:
     before = deepcopy(OBJECTS)
     objects = OBJECTS
-    for change in changes(profile(), CNI._backend(profile())):
+    for change in CNI.changes(profile()):
         objects = change(objects)
     assert before == OBJECTS
     assert (objects[0], objects[2]) == (OBJECTS[0], OBJECTS[2])
