@@ -1,4 +1,4 @@
-"""`./run accept`: one profile with two releases of its CNI, one after the other, and what differs."""
+"""`./run accept`: one profile with two releases of its CNI, or a release and a build, and what differs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import shell
+from clusters.cni_build import CniBuild
 from clusters.legs import ROOT, Leg, chosen
 from clusters.model import UsageError, chosen_version, load_cni, load_profile
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of the two: what it is called, and what makes pytest run with it."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Acceptance:
-    """What is to be held against each other: two releases under one profile, with more arguments for pytest."""
+    """What is to be held against each other under one profile, with more arguments for pytest."""
 
     profile: str
-    old: str
-    new: str
+    old: Side
+    new: Side
     more: tuple[str, ...] = ()
 
     @property
@@ -28,15 +37,13 @@ class Acceptance:
         (leg,) = chosen([self.profile])
         return leg
 
-    @property
-    def folders(self) -> tuple[Path, Path]:
-        """Where the report of each is written."""
-        place = ROOT / "reports"
-        return place / f"{self.profile}-{self.old}", place / f"{self.profile}-{self.new}"
+    def folder(self, side: Side) -> Path:
+        """Where the report of one is written."""
+        return ROOT / "reports" / f"{self.profile}-{side.name}"
 
-    def arguments(self, version: str, folder: Path) -> list[str]:
-        """pytest's arguments for one release."""
-        return [f"--cni-version={version}", f"--reports={folder}", *self.more]
+    def arguments(self, side: Side) -> list[str]:
+        """pytest's arguments for one."""
+        return [*side.arguments, f"--reports={self.folder(side)}", *self.more]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,16 +52,26 @@ class _Parser(argparse.ArgumentParser):
 
 
 def asked(arguments: Sequence[str]) -> Acceptance:
-    """Read what stands after `--`; UsageError for a profile or a release that is not known."""
+    """Read what stands after `--`; UsageError for a profile, a release or a build that is not there."""
     parser = _Parser(prog="./run accept --", add_help=False)
     parser.add_argument("--profile", required=True, help="a file of clusters/profiles/")
-    parser.add_argument("--from", dest="old", required=True, help="the release that was accepted")
-    parser.add_argument("--to", dest="new", required=True, help="the release that is to be")
+    parser.add_argument("--from", dest="old", required=True, metavar="RELEASE", help="what was accepted")
+    new = parser.add_mutually_exclusive_group(required=True)
+    new.add_argument("--to", dest="new", metavar="RELEASE", help="what is to be")
+    new.add_argument("--cni-manifest", type=Path, metavar="FILE", help="or a build, by its manifest")
+    parser.add_argument("--cni-image", action="append", default=[], metavar="NAME=TAR|REFERENCE")
     found, more = parser.parse_known_args(list(arguments))
     cni = load_cni(load_profile(found.profile).cni)
-    for version in (found.old, found.new):
-        chosen_version(cni, version)
-    return Acceptance(found.profile, found.old, found.new, tuple(more))
+
+    def release(version: str) -> Side:
+        return Side(chosen_version(cni, version), (f"--cni-version={version}",))
+
+    if found.cni_manifest is None:
+        return Acceptance(found.profile, release(found.old), release(found.new), tuple(more))
+    build = CniBuild.of(found.cni_manifest, found.cni_image)
+    given = [f"--cni-image={image}" for image in found.cni_image]
+    to = Side(build.manifest.stem, (f"--cni-manifest={build.manifest}", *given))
+    return Acceptance(found.profile, release(found.old), to, tuple(more))
 
 
 def accept(wanted: Acceptance, run: Callable[[Leg, list[str]], int]) -> int:
@@ -62,13 +79,14 @@ def accept(wanted: Acceptance, run: Callable[[Leg, list[str]], int]) -> int:
 
     `run` takes a leg and pytest's arguments. What is red in both runs alike is no regression.
     """
-    for version, folder in zip((wanted.old, wanted.new), wanted.folders, strict=True):
+    folders = [wanted.folder(side) for side in (wanted.old, wanted.new)]
+    for side, folder in zip((wanted.old, wanted.new), folders, strict=True):
         (folder / "report.json").unlink(missing_ok=True)
-        status = run(wanted.leg, wanted.arguments(version, folder))
+        status = run(wanted.leg, wanted.arguments(side))
         if not (folder / "report.json").exists():
             return status or 1
     told = shell.run(
-        [sys.executable, "-m", "fixtures.report", "diff", *wanted.folders], cwd=ROOT, check=False, timeout=300
+        [sys.executable, "-m", "fixtures.report", "diff", *folders], cwd=ROOT, check=False, timeout=300
     )
     print(told.stdout or told.stderr, end="")  # noqa: T201 - what it is for
     return told.status

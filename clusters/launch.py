@@ -165,7 +165,8 @@ def _help() -> int:
         "       ./run doctor    what this host and its Docker can do, and what is missing for which check\n"
         "       ./run sweep     remove what runs that are over left behind\n"
         "       ./run accept -- --profile=NAME --from=RELEASE --to=RELEASE\n"
-        "                       the profile with both releases of its CNI, and what differs\n\n"
+        "                       the profile with both releases of its CNI, and what differs;\n"
+        "                       a build in place of --to: --cni-manifest=FILE --cni-image=NAME=TAR\n\n"
         "exit status: 0 pass, 1 fail or unknown, 2 usage, 3 the host cannot\n",
         markup=False,
         soft_wrap=True,
