@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from clusters import shell
@@ -91,6 +92,31 @@ def test_the_report_says_what_the_issue_of_a_run_is(run: Run) -> None:
     assert written.started <= written.finished <= datetime.now(UTC)
     assert written.environment.cpus == len(os.sched_getaffinity(0))
     assert written.memory.own > 1_000_000
+
+
+def test_a_run_on_a_cluster_is_told_in_the_shape_of_a_conformance_report(run: Run) -> None:
+    write(report(run, Status.RED), run.folder)
+    told = yaml.safe_load((run.folder / "conformance-report.yaml").read_text())
+    assert told["implementation"] == {"name": "flannel", "version": "v0.28.4", "profile": "flannel-vxlan"}
+    assert told["core"] == {
+        "result": "failure",
+        "statistics": {"passed": 1, "failed": 1, "skipped": 0},
+        "failedClaims": ["POD-4"],
+        "skippedClaims": [],
+    }
+    assert told["extended"] == {
+        "result": "partial",
+        "statistics": {"passed": 0, "failed": 0, "skipped": 1},
+        "failedClaims": [],
+        "supportedClaims": [],
+        "unsupportedClaims": ["POL-2"],
+    }
+
+
+def test_a_run_without_a_cluster_has_no_conformance_report(run: Run) -> None:
+    run.versions.clear()
+    write(report(run, Status.RED), run.folder)
+    assert not (run.folder / "conformance-report.yaml").exists()
 
 
 def test_a_report_of_another_schema_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
