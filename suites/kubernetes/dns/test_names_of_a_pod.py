@@ -77,7 +77,6 @@ def test_resolv_conf(
         known = {name: resolver(conversations, world[name]) for name in names}
         of_node = resolver_in(node_files.text(world, node.name, RESOLV_CONF))
 
-    proof.concludes(found.judgement)
     places = (there, "svc.cluster.local", "cluster.local", *of_node.search)
     proof.fact("ClusterFirst is the default", known["client"] == Resolver(server, places, 5), known["client"])
     same = known["on-host"] == known["client"]
@@ -86,6 +85,7 @@ def test_resolv_conf(
     proof.fact("with Default it has its node's", alike, known["as-its-node"])
     whole = known["own-way"] == Resolver(server, (*NOWHERE, there), 2)
     proof.fact("with None it has its own and nothing else", whole, known["own-way"])
+    proof.concludes(found.judgement)
 
 
 def test_hosts_and_hostname(world: World, services: Services, conversations: Conversations, proof: Proof) -> None:
