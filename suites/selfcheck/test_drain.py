@@ -45,6 +45,7 @@ QUESTION = dns.message.make_query("worker.", "AAAA").to_wire()
         (b"\x45", None),
         (b"", None),
     ],
+    ids=["tcp", "greeting", "question", "no-question", "icmp", "multicast", "loopback", "cut", "empty"],
 )
 def test_a_packet_is_written_down_in_one_line(raw: bytes, line: str | None) -> None:
     assert drain.described(raw) == line
