@@ -45,14 +45,14 @@ def peers() -> st.SearchStrategy[Object]:
     by_labels = st.fixed_dictionaries(
         {}, optional={"podSelector": selectors(), "namespaceSelector": selectors(("ns", "team"))}
     ).filter(bool)
-    blocks = st.one_of(
+    blocks = [
         st.fixed_dictionaries(
             {"cidr": st.just(cidr)},
             optional={"except": st.just(["192.0.2.1/32"] if cidr in RANGES[:2] else [])},
         )
         for cidr in RANGES
-    )
-    return by_labels | st.fixed_dictionaries({"ipBlock": blocks})
+    ]
+    return by_labels | st.fixed_dictionaries({"ipBlock": st.one_of(blocks)})
 
 
 def ports() -> st.SearchStrategy[Object]:

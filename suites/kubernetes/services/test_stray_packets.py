@@ -70,7 +70,7 @@ def asked_until_done(held: IdleConnection, sent: Future[None]) -> str:
         lambda: sent.done() or not held.answers(),
         until=bool,
         what="the stray segments to be sent",
-        within=2 * PATIENCE,
+        within=4 * PATIENCE,
         every=3 * QUIET,
     )
     sent.result()
