@@ -14,10 +14,12 @@ of a client whose Service has lost them all.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 
 from fixtures.plugins.proof import Proof
-from fixtures.probes.connections import listed
+from fixtures.probes.connections import Connection, listed
 from fixtures.probes.convergence import must_become
 from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, every
@@ -25,7 +27,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import udp
 from fixtures.verdicts.expectation import all_of, reached, refused
-from fixtures.verdicts.observation import Protocol
+from fixtures.verdicts.observation import Cell, Probe, Protocol
 from fixtures.world.backends import Backends
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import World
@@ -34,84 +36,73 @@ pytestmark = pytest.mark.claim("SVC-1")
 
 ALWAYS = udp(80, source_port=unused_port())
 """One port for as long as the client lives."""
+WITHIN = 10.0
+"""Seconds in which the client has to be led elsewhere."""
+
+
+@pytest.fixture
+def served(world: World, backends: Backends, family: int, prober: Prober, proof: Proof) -> str:
+    """The address of the only pod, which has answered the client."""
+    backends.add("pod-1")
+    before = must_become(prober, all_of(asked(world, backends, family), reached()))
+    proof.concludes(before.judgement)
+    return str(address_of(backends.service.backends[0], family))
+
+
+def asked(world: World, backends: Backends, family: int, way: Probe = ALWAYS) -> tuple[Cell, ...]:
+    """The client asks the Service, which whoever is there now may answer."""
+    return every([world["client"]], [cluster_ip(backends.service, family)], [way])
+
+
+def remembered(world: World, nodes: Nodes, pod: str) -> list[Connection]:
+    """What the client's node remembers of ways to that address."""
+    return nodes.translations(world.host_of("client"), Protocol.UDP, to=ip_address(pod))
 
 
 def test_moves_on_to_the_new_pod(
-    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """A new pod comes, the old one goes: the new one answers within ten seconds, the old one is forgotten."""
-    client = world["client"]
-    backends.add("pod-1")
-    before = must_become(
-        prober, all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached())
-    )
-    proof.concludes(before.judgement)
-    old = backends.service.backends[0]
-
     backends.add("pod-2")
     backends.remove("pod-1")
-    after = must_become(
-        prober,
-        all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached()),
-        within=10,
-    )
+
+    after = must_become(prober, all_of(asked(world, backends, family), reached()), within=WITHIN)
 
     proof.concludes(after.judgement)
-    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old, family))
+    left = remembered(world, nodes, served)
     proof.fact("the node remembers no way to the old pod", not left, listed([left]))
     proof.measured("the new pod answers after", after.took, "s")
 
 
 @pytest.mark.requires("udp-forgotten-at-zero")
 def test_refused_when_nobody_is_left(
-    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes: within ten seconds the client is refused at once, and the pod is forgotten."""
-    client = world["client"]
-    backends.add("pod-1")
-    ask = every([client], [cluster_ip(backends.service, family)], [ALWAYS])
-    before = must_become(prober, all_of(ask, reached()))
-    proof.concludes(before.judgement)
-    old = backends.service.backends[0]
-
     backends.remove("pod-1")
-    after = must_become(prober, all_of(ask, refused(within=0.5)), within=10)
+
+    after = must_become(prober, all_of(asked(world, backends, family), refused(within=0.5)), within=WITHIN)
 
     proof.concludes(after.judgement)
-    left = nodes.translations(world.host_of("client"), Protocol.UDP, to=address_of(old, family))
+    left = remembered(world, nodes, served)
     proof.fact("the node remembers no way to the old pod", not left, listed([left]))
     proof.measured("refused after", after.took, "s")
 
 
 @pytest.mark.requires_absent("udp-forgotten-at-zero")
 def test_tied_until_somebody_comes(
-    world: World, backends: Backends, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes and stays remembered, though new clients are refused; the next pod ends that for all."""
-    client, host = world["client"], world.host_of("client")
-    backends.add("pod-1")
-    before = must_become(
-        prober, all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached())
-    )
-    proof.concludes(before.judgement)
-    old = backends.service.backends[0]
-
     backends.remove("pod-1")
-    empty = must_become(
-        prober,
-        all_of(every([client], [cluster_ip(backends.service, family)], [udp(80)]), refused()),
-        within=10,
-    )
+    empty = must_become(prober, all_of(asked(world, backends, family, udp(80)), refused()), within=WITHIN)
     proof.concludes(empty.judgement)
-    tied = nodes.translations(host, Protocol.UDP, to=address_of(old, family))
+    tied = remembered(world, nodes, served)
+
     backends.add("pod-2")
-    after = must_become(
-        prober,
-        all_of(every([client], [cluster_ip(backends.service, family)], [ALWAYS]), reached()),
-        within=10,
-    )
+    after = must_become(prober, all_of(asked(world, backends, family), reached()), within=WITHIN)
 
     proof.concludes(after.judgement)
     proof.fact("the pod that is gone was still remembered", bool(tied), listed([tied]))
-    left = nodes.translations(host, Protocol.UDP, to=address_of(old, family))
+    left = remembered(world, nodes, served)
     proof.fact("with the next pod it is forgotten", not left, listed([left]))
