@@ -23,7 +23,7 @@ from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured_inside
 from fixtures.lab import attempts, lifetime
 from fixtures.lab.lab import Lab
-from fixtures.lab.topologies.segment import NETWORK, PARENT, Segment
+from fixtures.lab.topologies.segment import NETWORK, PARENT, Segment, segment
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, between, cell
 from fixtures.probes.promises import without_nat
@@ -37,17 +37,12 @@ SECOND = IPv4Network("198.51.100.0/24")
 
 
 @pytest.fixture(scope="module")
-def lab(common: Segment) -> Lab:
-    """The one of the common segment."""
-    return common.macvlan.lab
-
-
-@pytest.fixture(scope="module")
-def taken(common: Segment) -> Segment:
+def taken(lab: Lab) -> Segment:
     """A card with a network on it, and a second card without one; the peer has an address for a second network."""
-    common.macvlan.lab.cable(common.red.port("card1"), common.switch.access("to-red-too"))
-    common.peer.configure("address add 198.51.100.1/24 dev eth0")
-    return common
+    made = segment(lab)
+    lab.cable(made.red.port("card1"), made.switch.access("to-red-too"))
+    made.peer.configure("address add 198.51.100.1/24 dev eth0")
+    return made
 
 
 @fault(

@@ -22,7 +22,7 @@ from fixtures.evidence.drawing import way_in_words
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured
 from fixtures.lab.lab import Lab
-from fixtures.lab.topologies.segment import PARENT, Segment
+from fixtures.lab.topologies.segment import PARENT, Segment, segment
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import between
@@ -38,7 +38,7 @@ BACK_WITHIN = 10.0
 """Seconds in which all must have been reached again; it takes milliseconds where nothing is in the way."""
 TALKING_WITHIN = 60.0
 """The same before a card is set down, where a switch may still hold its port back for what was done before."""
-OTHER = "card2"
+OTHER = "card1"
 
 
 class Cut(StrEnum):
@@ -49,15 +49,9 @@ class Cut(StrEnum):
 
 
 @pytest.fixture(scope="module")
-def lab(common: Segment) -> Lab:
-    """The one of the common segment."""
-    return common.macvlan.lab
-
-
-@pytest.fixture(scope="module")
-def aired(common: Segment) -> Segment:
+def aired(lab: Lab) -> Segment:
     """A host, its containers, and a peer that looks for them."""
-    return common
+    return segment(lab)
 
 
 @fault(
@@ -85,7 +79,7 @@ def spanning_tree(aired: Segment) -> Iterator[None]:
 def network_on_a_spare_card(aired: Segment) -> Iterator[None]:
     """The network was made on another card by mistake."""
     lab, red = aired.macvlan.lab, aired.red
-    lab.cable(red.port(OTHER), aired.switch.access("to-red-as-well"))
+    lab.cable(red.port(OTHER), aired.switch.access("to-red-too"))
     with aired.macvlan.otherwise(parent=OTHER):
         yield
     red.configure(f"link del {OTHER}")

@@ -23,7 +23,7 @@ from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured, configured_inside
 from fixtures.lab.lab import Lab
-from fixtures.lab.topologies.segment import PARENT, Segment
+from fixtures.lab.topologies.segment import PARENT, Segment, segment
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import NetState, look_at
 from fixtures.probes.plan import address_of, at, between, every
@@ -40,15 +40,9 @@ NOBODY = "no answer"
 
 
 @pytest.fixture(scope="module")
-def lab(common: Segment) -> Lab:
-    """The one of the common segment."""
-    return common.macvlan.lab
-
-
-@pytest.fixture(scope="module")
-def shared(common: Segment) -> Segment:
+def shared(lab: Lab) -> Segment:
     """The host has an address on the card that its containers share."""
-    return common
+    return segment(lab)
 
 
 @fault(
