@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
+
 from clusters.api import POD, Api, ApiRefused, Kind
 from clusters.cluster import Cluster
 from clusters.datapath import Datapath, RoutedVeth
@@ -31,9 +33,11 @@ def found(kubeconfig: Path, context: str | None, agent: str) -> Cluster:
     answers, or where there are fewer than three nodes.
     """
     try:
+        if not isinstance(yaml.safe_load(kubeconfig.read_text()), dict):
+            raise UsageError(f"--kubeconfig: {kubeconfig} is no kubeconfig")
         api = Api(kubeconfig, context, Path(_KEEPS.name))
         machines = nodes(api)
-    except ApiRefused as error:
+    except (ApiRefused, OSError, yaml.YAMLError) as error:
         raise UsageError(f"--kubeconfig: {error}") from error
     if len(machines) < 3:
         raise UsageError(

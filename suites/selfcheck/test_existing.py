@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
 from kubernetes.dynamic.exceptions import ForbiddenError
 
 from clusters.api import Api, ApiRefused, NotAllowed, _explained
 from clusters.features import Feature
-from clusters.foreign import _around
+from clusters.foreign import _around, found
 from clusters.labels import RunId
 from clusters.legs import chosen, groups
-from clusters.model import features, load_cni, load_profile, profile_names
+from clusters.model import UsageError, features, load_cni, load_profile, profile_names
 from clusters.nodes import Node, Role
 from fixtures.endpoints.conversation import Conversations
 from fixtures.verdicts.verdict import NotSupportedHere
@@ -146,3 +148,25 @@ def test_every_profile_is_known() -> None:
     for name in profile_names():
         profile = load_profile(name)
         assert Feature.KNOWN_PROFILE in features(load_cni(profile.cni), profile)
+
+
+@pytest.mark.parametrize("content", ["garbage: [", "{}", "just words"])
+def test_a_file_that_is_no_kubeconfig_is_one_clear_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config").write_text(content)
+    with pytest.raises(UsageError, match=r"--kubeconfig: .*config"):
+        found(tmp_path / "config", None, "image")
+    assert [it.name for it in tmp_path.iterdir()] == ["config"]
+
+
+def test_a_server_that_does_not_answer_is_one_clear_error(tmp_path: Path) -> None:
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"token": "x"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    with pytest.raises(UsageError, match=r"127\.0\.0\.1"):
+        found(tmp_path / "config", None, "image")
+    with pytest.raises(UsageError, match="Expected object with name nope"):
+        found(tmp_path / "config", "nope", "image")
