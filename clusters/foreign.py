@@ -37,7 +37,9 @@ def found(kubeconfig: Path, context: str | None, agent: str) -> Cluster:
             raise UsageError(f"--kubeconfig: {kubeconfig} is no kubeconfig")
         api = Api(kubeconfig, context, Path(_KEEPS.name))
         machines = nodes(api)
-    except (ApiRefused, OSError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
+        raise UsageError(f"--kubeconfig: {kubeconfig} is no kubeconfig: {error}") from error
+    except (ApiRefused, OSError) as error:
         raise UsageError(f"--kubeconfig: {error}") from error
     if len(machines) < 3:
         raise UsageError(
