@@ -54,24 +54,25 @@ def test_do_not_reset(world: World, services: Services, conversations: Conversat
     held = opened(conversations.with_(client), cluster_ip(services["far"]), 80)
     ends = (address_of(remote), PORT, address_of(client), held.source_port)
 
+    first = held.answers()
+    proof.fact("the connection is answered", first == "remote", first)
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(stray_segments, conversations.with_(remote), *ends)
-        first = asked_until_done(held, sent)
+        said = asked_until_done(held, sent)
     then = held.answers()
 
-    proof.fact("the connection was answered before", first == "remote", first)
+    proof.shows(f"said while they were sent: {', '.join(said)}")
+    sent.result()
     proof.fact("the connection goes on", then == "remote", then)
 
 
-def asked_until_done(held: IdleConnection, sent: Future[None]) -> str:
-    """Ask over the connection until the segments are sent, which wait for a request; what was said first."""
-    first = held.answers()
-    poll(
-        lambda: sent.done() or not held.answers(),
-        until=bool,
-        what="the stray segments to be sent",
-        within=4 * PATIENCE,
-        every=3 * QUIET,
-    )
-    sent.result()
-    return first
+def asked_until_done(held: IdleConnection, sent: Future[None]) -> list[str]:
+    """Ask over the connection until the segments are sent, which wait for a request; what was said each time."""
+    said: list[str] = []
+
+    def ask() -> bool:
+        said.append(held.answers())
+        return sent.done()
+
+    poll(ask, until=bool, what="the stray segments to be sent", within=4 * PATIENCE, every=3 * QUIET)
+    return said
