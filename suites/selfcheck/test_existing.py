@@ -116,6 +116,14 @@ def test_a_pod_that_its_node_would_not_have_is_said_at_once() -> None:
         await_running(cast(Api, Watched(a=refused)), "ns", [Pod("a")])
 
 
+@pytest.mark.parametrize("reason", ["ErrImageNeverPull", "ImagePullBackOff"])
+def test_a_pod_whose_image_nobody_has_is_said_at_once(reason: str) -> None:
+    waiting = {"name": "agent", "state": {"waiting": {"reason": reason, "message": "no image"}}}
+    lacking = {"status": {"phase": "Pending", "containerStatuses": [waiting]}}
+    with pytest.raises(PodFailed, match=f"pod a: Pending; agent: {reason} no image"):
+        await_running(cast(Api, Watched(a=lacking)), "ns", [Pod("a")])
+
+
 class Answer:
     """What the client makes its error of."""
 
