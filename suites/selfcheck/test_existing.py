@@ -19,6 +19,7 @@ from clusters.legs import chosen, groups
 from clusters.model import UsageError, features, load_cni, load_profile, profile_names
 from clusters.nodes import Node, Role
 from fixtures.endpoints.conversation import Conversations
+from fixtures.plugins.environment import does_not_apply
 from fixtures.verdicts.verdict import NotSupportedHere
 from fixtures.world.node_access import _ended_by
 from fixtures.world.pods import Pod, PodFailed, await_running, manifest, pull_policy
@@ -150,6 +151,14 @@ def test_it_is_a_leg_that_needs_no_docker_and_that_nobody_runs_unasked() -> None
     (leg,) = chosen(["existing"])
     assert not leg.docker
     assert not any("existing" in members for members in groups().values())
+
+
+def test_what_needs_a_profile_says_so_in_words() -> None:
+    required = frozenset({Feature.KNOWN_PROFILE})
+    assert does_not_apply("the cluster", frozenset(), required, frozenset()).startswith(
+        "the cluster was not stood up from a profile"
+    )
+    assert not does_not_apply("flannel-vxlan", required, required, frozenset())
 
 
 def test_every_profile_is_known() -> None:
