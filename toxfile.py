@@ -14,20 +14,20 @@ from tox.session.state import State
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clusters.legs import existing_leg, profile_legs, suite_legs
+from clusters.legs import made_legs
 
 
 @impl
 def tox_extend_envs() -> Iterable[str]:
     """Name the environments of suites and profiles."""
-    return [leg.name for leg in (*suite_legs(), *profile_legs(), existing_leg())]
+    return [leg.name for leg in made_legs()]
 
 
 @impl
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: ARG001 - tox calls it by these names
     """Say what each of them runs."""
     arguments = state.conf.pos_args(None) or ()
-    for leg in (*suite_legs(), *profile_legs(), existing_leg()):
+    for leg in made_legs():
         command = Command([*leg.command, *arguments])
         state.conf.memory_seed_loaders[leg.name].append(
             MemoryLoader(description=leg.summary, commands=[command]),

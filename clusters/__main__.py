@@ -126,7 +126,7 @@ def _wanted(asked: argparse.Namespace) -> Wanted:
         kubernetes_version=asked.kubernetes_version,
         source=Source(asked.images),
         name=asked.name,
-        build=CniBuild.of(asked.cni_manifest, asked.cni_image) if asked.cni_manifest else None,
+        build=CniBuild.asked(asked.cni_manifest, asked.cni_image),
     )
 
 

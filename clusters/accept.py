@@ -66,9 +66,9 @@ def asked(arguments: Sequence[str]) -> Acceptance:
     def release(version: str) -> Side:
         return Side(chosen_version(cni, version), (f"--cni-version={version}",))
 
-    if found.cni_manifest is None:
+    build = CniBuild.asked(found.cni_manifest, found.cni_image)
+    if build is None:
         return Acceptance(found.profile, release(found.old), release(found.new), tuple(more))
-    build = CniBuild.of(found.cni_manifest, found.cni_image)
     given = [f"--cni-image={image}" for image in found.cni_image]
     to = Side(build.manifest.stem, (f"--cni-manifest={build.manifest}", *given))
     return Acceptance(found.profile, release(found.old), to, tuple(more))

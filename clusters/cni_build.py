@@ -13,6 +13,7 @@ import yaml
 
 from clusters import manifests
 from clusters.images import local, store
+from clusters.images.recipes import digest
 from clusters.model import Cni, Objects, Profile, UsageError
 
 
@@ -26,6 +27,15 @@ class CniBuild:
 
     manifest: Path
     images: Mapping[str, Path | str]
+
+    @classmethod
+    def asked(cls, manifest: Path | None, given: Sequence[str]) -> CniBuild | None:
+        """The build that two options ask for, None where neither is given; UsageError for images alone."""
+        if manifest is not None:
+            return cls.of(manifest, given)
+        if given:
+            raise UsageError("--cni-image needs --cni-manifest: the manifest that names the image")
+        return None
 
     @classmethod
     def of(cls, manifest: Path, given: Sequence[str]) -> CniBuild:
@@ -73,10 +83,7 @@ class CniBuild:
 
     def digest(self) -> str:
         """What the images are, in a few letters, so that a kept cluster is taken over only with the same ones."""
-        whole = hashlib.sha256()
-        for name, where in sorted(self.images.items()):
-            whole.update(f"{name} {_digest(where)}\n".encode())
-        return whole.hexdigest()[:12]
+        return digest([f"{name} {_digest(where)}" for name, where in sorted(self.images.items())])
 
     def put_on(self, nodes: Iterable[str]) -> None:
         """Put the images into the stores of nodes that run."""

@@ -81,6 +81,11 @@ def existing_leg() -> Leg:
     return Leg(EXISTING, summary, docker=False, command=("pytest", *SUITES[""]))
 
 
+def made_legs() -> tuple[Leg, ...]:
+    """The legs that tox.ini need not name."""
+    return *suite_legs(), *profile_legs(), existing_leg()
+
+
 def _summary(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('-').replace('-', ' ')}: {name}" if prefix else load_profile(name).summary
 
@@ -101,9 +106,7 @@ def legs() -> tuple[Leg, ...]:
             for name, ini in named
             if ini.name != name
         ),
-        *suite_legs(),
-        *profile_legs(),
-        existing_leg(),
+        *made_legs(),
     )
 
 

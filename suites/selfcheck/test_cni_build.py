@@ -82,6 +82,12 @@ def test_a_cni_without_changes_takes_what_is_there(file: Path) -> None:
     )
 
 
+def test_images_without_their_manifest_are_refused() -> None:
+    assert CniBuild.asked(None, []) is None
+    with pytest.raises(UsageError, match="--cni-image needs --cni-manifest"):
+        CniBuild.asked(None, ["flannel=x"])
+
+
 @pytest.mark.parametrize("given", ["flannel", "=x", "flannel="])
 def test_an_image_without_a_place_is_refused(file: Path, given: str) -> None:
     with pytest.raises(UsageError, match="is not NAME=TAR or NAME=REFERENCE"):

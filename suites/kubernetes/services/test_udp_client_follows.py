@@ -14,8 +14,6 @@ of a client whose Service has lost them all.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 import pytest
 
 from fixtures.plugins.proof import Proof
@@ -27,7 +25,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import udp
 from fixtures.verdicts.expectation import all_of, reached, refused
-from fixtures.verdicts.observation import Cell, Probe, Protocol
+from fixtures.verdicts.observation import Cell, IPAddress, Probe, Protocol
 from fixtures.world.backends import Backends
 from fixtures.world.ways_in import cluster_ip
 from fixtures.world.world import World
@@ -41,12 +39,12 @@ WITHIN = 10.0
 
 
 @pytest.fixture
-def served(world: World, backends: Backends, family: int, prober: Prober, proof: Proof) -> str:
+def served(world: World, backends: Backends, family: int, prober: Prober, proof: Proof) -> IPAddress:
     """The address of the only pod, which has answered the client."""
     backends.add("pod-1")
     before = must_become(prober, all_of(asked(world, backends, family), reached()))
     proof.concludes(before.judgement)
-    return str(address_of(backends.service.backends[0], family))
+    return address_of(backends.service.backends[0], family)
 
 
 def asked(world: World, backends: Backends, family: int, way: Probe = ALWAYS) -> tuple[Cell, ...]:
@@ -54,13 +52,13 @@ def asked(world: World, backends: Backends, family: int, way: Probe = ALWAYS) ->
     return every([world["client"]], [cluster_ip(backends.service, family)], [way])
 
 
-def remembered(world: World, nodes: Nodes, pod: str) -> list[Connection]:
+def remembered(world: World, nodes: Nodes, pod: IPAddress) -> list[Connection]:
     """What the client's node remembers of ways to that address."""
-    return nodes.translations(world.host_of("client"), Protocol.UDP, to=ip_address(pod))
+    return nodes.translations(world.host_of("client"), Protocol.UDP, to=pod)
 
 
 def test_moves_on_to_the_new_pod(
-    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: IPAddress, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """A new pod comes, the old one goes: the new one answers within ten seconds, the old one is forgotten."""
     backends.add("pod-2")
@@ -76,7 +74,7 @@ def test_moves_on_to_the_new_pod(
 
 @pytest.mark.requires("udp-forgotten-at-zero")
 def test_refused_when_nobody_is_left(
-    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: IPAddress, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes: within ten seconds the client is refused at once, and the pod is forgotten."""
     backends.remove("pod-1")
@@ -91,7 +89,7 @@ def test_refused_when_nobody_is_left(
 
 @pytest.mark.requires_absent("udp-forgotten-at-zero")
 def test_tied_until_somebody_comes(
-    world: World, backends: Backends, served: str, nodes: Nodes, family: int, prober: Prober, proof: Proof
+    world: World, backends: Backends, served: IPAddress, nodes: Nodes, family: int, prober: Prober, proof: Proof
 ) -> None:
     """The only pod goes and stays remembered, though new clients are refused; the next pod ends that for all."""
     backends.remove("pod-1")
