@@ -321,13 +321,20 @@ def test_a_release_of_a_cni_is_for_who_has_one(suite: str, status: Status) -> No
     assert shell.run(words, cwd=ROOT, check=False).status == status
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--profile=flanel", "*unknown profile 'flanel'; known are: *flannel-vxlan*"),
+        ("--numprocesses=2", "*-n is for suites/selfcheck alone*"),
+    ],
+)
 def test_a_refused_option_ends_the_run_with_the_status_of_usage(
-    pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, option: str, said: str
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(pytestconfig.rootpath))
-    result = pytester.runpytest_subprocess(*PLUGINS, "--profile=flanel")
+    result = pytester.runpytest_subprocess(*PLUGINS, option)
     assert result.ret == 2
-    result.stderr.fnmatch_lines("*unknown profile 'flanel'; known are: *flannel-vxlan*")
+    result.stderr.fnmatch_lines(said)
 
 
 def test_every_option_has_its_way_into_the_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
