@@ -11,7 +11,8 @@
     red10 ‹red10→red20› red20, by the router          red10 ‹red10→back› back, without it
 
 Both containers are on one card of one host, and still the only way between them is out to the router and back. It
-fails where the router does not forward or is bypassed, and where neighbours in one VLAN take a detour by it.
+fails where the router does not forward or is bypassed, and where neighbours in one VLAN take a detour by it. The
+lab is one with that of the other modules about VLANs.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ import pytest
 from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.evidence.drawing import way_in_words
 from fixtures.faults.fault import fault
-from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.machine import Machine
-from fixtures.lab.switch import Switch
+from fixtures.lab.topologies.trunk import SUBNET_OF_10, Trunk, in_vlan
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.convergence import must_become
@@ -44,7 +45,7 @@ from fixtures.verdicts.observation import Cell, Probe
 
 pytestmark = pytest.mark.needs("vlan", "macvlan")
 
-VLANS = {10: IPv4Network("192.0.2.0/24"), 20: IPv4Network("198.51.100.0/24")}
+VLANS = {10: SUBNET_OF_10, 20: IPv4Network("198.51.100.0/24")}
 ROUTER, BACK, CONTAINER = 1, 2, 11
 """The last number of each one's addresses."""
 FORWARDING = "net.ipv4.ip_forward"
@@ -70,28 +71,21 @@ def address(vlan: int, number: int) -> IPv4Address:
 
 
 @pytest.fixture(scope="module")
-def routed(lab: Lab) -> Routed:
+def lab(trunk: Trunk) -> Lab:
+    """The trunk's, in place of one of the module's own."""
+    return trunk.lab
+
+
+@pytest.fixture(scope="module")
+def routed(lab: Lab, trunk: Trunk) -> Routed:
     """One Docker host, and two machines that are in both VLANs."""
-    red, switch = lab.host("red", options=WITHOUT_NAT), lab.switch("switch")
     router, back = lab.station("router", sysctls={FORWARDING: "1"}), lab.station("back", sysctls={FORWARDING: "0"})
-    lab.cable(red.port("trunk0"), switch.trunk("to-red", *VLANS))
-    _in_both(lab, switch, router, ROUTER)
-    _in_both(lab, switch, back, BACK)
-    return Routed(lab, red, _container(red, 10), _container(red, 20), router, back)
-
-
-def _in_both(lab: Lab, switch: Switch, machine: Machine, number: int) -> None:
-    lab.cable(machine.port("eth0"), switch.trunk(f"to-{machine.name}", *VLANS))
-    for vlan in VLANS:
-        machine.sub_interface("eth0", vlan, IPv4Interface(f"{address(vlan, number)}/24"))
-
-
-def _container(host: DockerHost, vlan: int) -> ContainerEndpoint:
-    network, gateway = f"vlan{vlan}", address(vlan, ROUTER)
-    host.network(
-        network, "macvlan", subnets=[VLANS[vlan]], gateways=[gateway], options={"parent": f"trunk0.{vlan}"}
-    )
-    return host.container(f"{host.name}{vlan}", network, address(vlan, CONTAINER))
+    for machine, number in ((router, ROUTER), (back, BACK)):
+        trunk.plug(machine, "eth0")
+        for vlan in VLANS:
+            machine.sub_interface("eth0", vlan, IPv4Interface(f"{address(vlan, number)}/24"))
+    red20 = in_vlan(trunk.red, 20, VLANS[20], address(20, CONTAINER), gateway=address(20, ROUTER))
+    return Routed(lab, trunk.red, trunk.red10, red20, router, back)
 
 
 @contextmanager

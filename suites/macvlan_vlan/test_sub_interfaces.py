@@ -1,14 +1,14 @@
 """Sub-interfaces give one card many macvlan networks, one for each VLAN, and Docker makes those that are missing.
 
     red, Docker host                                          wire, a plain machine
-      ten     192.0.2.11    ─ trunk0.10   ┐                 ┌ trunk0.10   192.0.2.1
-      twenty  198.51.100.11 ─ trunk0.20   ├ trunk0 ═ trunk0 ┼ trunk0.20   198.51.100.1
-      lowest  203.0.113.11  ─ trunk0.1    │                 ├ trunk0.1    203.0.113.1
-      highest 203.0.113.139 ─ trunk0.4094 ┘                 └ trunk0.4094 203.0.113.129
+      in10    198.18.10.11  ─ trunk1.10   ┐                 ┌ trunk1.10   198.18.10.1
+      in20    198.18.20.11  ─ trunk1.20   ├ trunk1 ═ trunk1 ┼ trunk1.20   198.18.20.1
+      lowest  203.0.113.11  ─ trunk1.1    │                 ├ trunk1.1    203.0.113.1
+      highest 203.0.113.139 ─ trunk1.4094 ┘                 └ trunk1.4094 203.0.113.129
 
-The wire's links were made by hand. VLAN ids have 12 bits, of which 0 and 4095 are reserved. A check fails where a
-name says another id than its link has, where one end takes a VLAN for untagged, and where Docker removes what
-others made or leaves behind what it made.
+It is a second card of the host that the other modules about VLANs use. The wire's links were made by hand. VLAN
+ids have 12 bits, of which 0 and 4095 are reserved. A check fails where a name says another id than its link has,
+where one end takes a VLAN for untagged, and where Docker removes what others made or leaves behind what it made.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import configured
 from fixtures.lab import attempts
-from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.machine import Machine
 from fixtures.lab.macvlan import MacvlanNetwork
+from fixtures.lab.topologies.trunk import Trunk
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, at, every
 from fixtures.probes.runner import Prober
@@ -40,14 +41,14 @@ from fixtures.verdicts.observation import Cell, Sweep
 
 pytestmark = pytest.mark.needs("vlan", "macvlan")
 
-TRUNK = "trunk0"
+TRUNK = "trunk1"
 SUBNETS = {
-    10: IPv4Network("192.0.2.0/24"),
-    20: IPv4Network("198.51.100.0/24"),
+    10: IPv4Network("198.18.10.0/24"),
+    20: IPv4Network("198.18.20.0/24"),
     1: IPv4Network("203.0.113.0/25"),
     4094: IPv4Network("203.0.113.128/25"),
 }
-NAMES = {10: "ten", 20: "twenty", 1: "lowest", 4094: "highest"}
+NAMES = {10: "in10", 20: "in20", 1: "lowest", 4094: "highest"}
 MISSING, THERE_BEFORE = f"{TRUNK}.30", f"{TRUNK}.40"
 SPARE = IPv4Network("198.18.0.0/24"), IPv4Network("198.18.1.0/24")
 """For networks that nobody is on."""
@@ -80,9 +81,15 @@ def sub_interface(name: str, vlan: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tagged(lab: Lab) -> Tagged:
+def lab(trunk: Trunk) -> Lab:
+    """The trunk's, in place of one of the module's own."""
+    return trunk.lab
+
+
+@pytest.fixture(scope="module")
+def tagged(lab: Lab, trunk: Trunk) -> Tagged:
     """One cable; the host has one sub-interface made by hand, and Docker makes the others."""
-    red, wire = lab.host("red", options=WITHOUT_NAT), lab.station("wire")
+    red, wire = trunk.red, lab.station("wire")
     lab.cable(red.port(TRUNK), wire.port(TRUNK))
     for vlan, subnet in SUBNETS.items():
         name = f"{TRUNK}.{vlan}"
@@ -90,14 +97,14 @@ def tagged(lab: Lab) -> Tagged:
     red.configure(*sub_interface(THERE_BEFORE, 40))
     made = {}
     for vlan, subnet in SUBNETS.items():
-        macvlan = MacvlanNetwork(lab, red, f"vlan{vlan}", f"{TRUNK}.{vlan}", subnet, {NAMES[vlan]: subnet[11]})
+        macvlan = MacvlanNetwork(lab, red, f"tagged{vlan}", f"{TRUNK}.{vlan}", subnet, {NAMES[vlan]: subnet[11]})
         (made[vlan],) = macvlan.make()
     return Tagged(red, wire, made)
 
 
 @fault(
     site="tagged",
-    reddens={"macvlan_vlan/sub_interfaces/side_by_side": "ten → wire"},
+    reddens={"macvlan_vlan/sub_interfaces/side_by_side": "in10 → wire"},
     spares=("macvlan_vlan/sub_interfaces/first_and_last_id",),
 )
 def tags_swapped(tagged: Tagged) -> Iterator[None]:
@@ -191,10 +198,10 @@ def look(lab: Lab, tagged: Tagged, prober: Prober, *vlans: int) -> Looked:
 
 @pytest.mark.claim("MVL-4")
 def test_side_by_side(lab: Lab, tagged: Tagged, lab_prober: Prober, proof: Proof) -> None:
-    """Networks on trunk0.10 and trunk0.20, which Docker made, live on one card, each in its own VLAN on the wire.
+    """Networks on trunk1.10 and trunk1.20, which Docker made, live on one card, each in its own VLAN on the wire.
 
-        ten    ─ trunk0.10 ┬ trunk0 ═ wire      ten → wire:    ‹ten→wire tcp›         tags ‹tags 10›
-        twenty ─ trunk0.20 ┘                    twenty → wire: ‹twenty→wire tcp›         tags ‹tags 20›
+        in10 ─ trunk1.10 ┬ trunk1 ═ wire      in10 → wire: ‹in10→wire tcp›         tags ‹tags 10›
+        in20 ─ trunk1.20 ┘                    in20 → wire: ‹in20→wire tcp›         tags ‹tags 20›
 
     The names are Docker's word for the ids; the tags are the wire's.
     """
@@ -203,7 +210,7 @@ def test_side_by_side(lab: Lab, tagged: Tagged, lab_prober: Prober, proof: Proof
     ids = tagged.ids()
     proof.draws({f"tags {vlan}": found for vlan, found in looked.tags.items()})
     proof.concludes(judge(all_of(chain(*looked.cells.values()), reached()), looked.seen))
-    proof.fact("both are 802.1Q links on the card", (ids.get("trunk0.10"), ids.get("trunk0.20")) == (10, 20), ids)
+    proof.fact("both are 802.1Q links on the card", (ids.get("trunk1.10"), ids.get("trunk1.20")) == (10, 20), ids)
     proof.fact("each network's frames have its tag alone", looked.tags == {10: [(10,)], 20: [(20,)]}, looked.tags)
 
 
@@ -211,8 +218,8 @@ def test_side_by_side(lab: Lab, tagged: Tagged, lab_prober: Prober, proof: Proof
 def test_first_and_last_id(lab: Lab, tagged: Tagged, lab_prober: Prober, proof: Proof) -> None:
     """VLAN ids 1 and 4094 are accepted, and are on the wire what they are called.
 
-        lowest  ─ trunk0.1    ┬ trunk0 ═ wire   lowest → wire:  ‹lowest→wire tcp›        tags ‹tags 1›
-        highest ─ trunk0.4094 ┘                 highest → wire: ‹highest→wire tcp›        tags ‹tags 4094›
+        lowest  ─ trunk1.1    ┬ trunk1 ═ wire   lowest → wire:  ‹lowest→wire tcp›        tags ‹tags 1›
+        highest ─ trunk1.4094 ┘                 highest → wire: ‹highest→wire tcp›        tags ‹tags 4094›
 
     VLAN 1 is the one that many switches send without a tag.
     """
@@ -227,11 +234,11 @@ def test_first_and_last_id(lab: Lab, tagged: Tagged, lab_prober: Prober, proof: 
 
 @pytest.mark.claim("MVL-7")
 def test_other_ids_are_refused(tagged: Tagged, proof: Proof) -> None:
-    """Parents trunk0.0, .4095, .4096, .65546, .-1 and .abc are refused with the id in the message, and not made.
+    """Parents trunk1.0, .4095, .4096, .65546, .-1 and .abc are refused with the id in the message, and not made.
 
-        trunk0.0:    ‹0›
-        trunk0.4095: ‹4095›
-        trunk0.abc:  ‹abc›
+        trunk1.0:    ‹0›
+        trunk1.4095: ‹4095›
+        trunk1.abc:  ‹abc›
 
     Of 65546 the lower 12 bits are 10: cut to a VLAN id it would be another network's.
     """

@@ -13,24 +13,24 @@
 
 All are of one subnet (blue has its halves): nothing but the tags keeps them apart. It fails where a switch leaks,
 where the two ends of a trunk disagree about a VLAN (not carried, or untagged as the native one), and where an
-access port is in the wrong VLAN or tags its frames.
+access port is in the wrong VLAN or tags its frames. The lab is one with that of the other modules about VLANs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
+from ipaddress import IPv4Interface, ip_address
 
 import pytest
 
 from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.faults.fault import fault
 from fixtures.faults.switch_levers import joined, native, not_carried, tagged
-from fixtures.lab.docker_host import WITHOUT_NAT, DockerHost
+from fixtures.lab.docker_host import WITHOUT_NAT
 from fixtures.lab.lab import Lab
-from fixtures.lab.machine import Machine
 from fixtures.lab.switch import Switch
+from fixtures.lab.topologies.trunk import SUBNET_OF_10, Trunk, in_vlan
 from fixtures.plugins.proof import Proof
 from fixtures.probes.capture import rendered
 from fixtures.probes.frames import Direction, Frame
@@ -44,8 +44,7 @@ from fixtures.verdicts.observation import IPAddress, Probe
 
 pytestmark = pytest.mark.needs("vlan", "macvlan")
 
-SUBNET = IPv4Network("192.0.2.0/24")
-LOWER, UPPER = SUBNET.subnets()
+LOWER, UPPER = SUBNET_OF_10.subnets()
 NOBODY_IN_10, NOBODY_IN_20 = Destination("nobody", "192.0.2.99"), Destination("nobody", "192.0.2.199")
 """Addresses that nobody has: who asks for them asks by broadcast, and gets no answer."""
 PORTS = {"to-red": (10, 20), "to-blue": (10, 20), "to-ten": (10,), "to-twenty": (20,)}
@@ -70,33 +69,24 @@ class Wired:
 
 
 @pytest.fixture(scope="module")
-def wired(lab: Lab) -> Wired:
+def lab(trunk: Trunk) -> Lab:
+    """The trunk's, in place of one of the module's own."""
+    return trunk.lab
+
+
+@pytest.fixture(scope="module")
+def wired(lab: Lab, trunk: Trunk) -> Wired:
     """Two Docker hosts and two stations on a switch."""
-    red, blue = lab.hosts("red", "blue", options=WITHOUT_NAT)
-    switch, ten, twenty = lab.switch("switch"), lab.station("ten"), lab.station("twenty")
-    for host in (red, blue):
-        lab.cable(host.port("trunk0"), switch.trunk(f"to-{host.name}", 10, 20))
-    _plugged(lab, ten, "192.0.2.21/24", switch, 10)
-    _plugged(lab, twenty, "192.0.2.141/24", switch, 20)
+    blue = lab.host("blue", options=WITHOUT_NAT)
+    trunk.plug(blue)
     return Wired(
-        red10=_container(red, 10, SUBNET, "192.0.2.11"),
-        blue10=_container(blue, 10, LOWER, "192.0.2.12"),
-        blue20=_container(blue, 20, UPPER, "192.0.2.140"),
-        ten=ten.endpoint,
-        twenty=twenty.endpoint,
-        switch=switch,
+        red10=trunk.red10,
+        blue10=in_vlan(blue, 10, LOWER, LOWER[12]),
+        blue20=in_vlan(blue, 20, UPPER, UPPER[12]),
+        ten=trunk.access("ten", 10, IPv4Interface("192.0.2.21/24")).endpoint,
+        twenty=trunk.access("twenty", 20, IPv4Interface("192.0.2.141/24")).endpoint,
+        switch=trunk.switch,
     )
-
-
-def _plugged(lab: Lab, station: Machine, address: str, switch: Switch, vlan: int) -> None:
-    port = switch.access(f"to-{station.name}", vlan)
-    lab.cable(station.port("eth0", IPv4Interface(address)), port)
-
-
-def _container(host: DockerHost, vlan: int, subnet: IPv4Network, address: str) -> ContainerEndpoint:
-    """A container on that host in that VLAN; Docker makes the 802.1Q link itself."""
-    host.network(f"vlan{vlan}", "macvlan", subnets=[subnet], options={"parent": f"trunk0.{vlan}"})
-    return host.container(f"{host.name}{vlan}", f"vlan{vlan}", IPv4Address(address))
 
 
 @fault(
