@@ -17,8 +17,10 @@ from clusters.host import client
 from clusters.labels import CLUSTER_LABEL
 from clusters.waiting import TIMEOUTS, poll
 
-NAMES_PORT = 5353
-"""Where the drain answers for names that the cluster does not own: there are none."""
+UPSTREAM_PORT, STUB_PORT = 5353, 5354
+"""Where the drain answers for names that the cluster does not own: as everybody's server, and as the one of
+`STUB_DOMAIN` alone (fixtures/agent/zones.py has the names)."""
+STUB_DOMAIN = "stub.example"
 _UPSTREAM = "forward . /etc/resolv.conf"
 _SYSCTLS = {
     "net.ipv4.ip_forward": "1",
@@ -73,13 +75,14 @@ def start(cluster: str, image: str, gateways: Sequence[str]) -> None:
 def answer_names(api: Api, gateway: str) -> None:
     """Have CoreDNS ask the drain for names that it does not own, instead of the server that the host asks.
 
-    Before CoreDNS has started, so that none of its questions goes elsewhere. DrainFailed where its configuration
-    is not the one that kubeadm writes.
+    `STUB_DOMAIN` has a server of its own, as Kubernetes' documentation says how. Before CoreDNS has started, so
+    that no question of its goes elsewhere. DrainFailed where its configuration is not the one that kubeadm writes.
     """
     found = api.get(CONFIG_MAP, "coredns", "kube-system")
     corefile = found["data"]["Corefile"] if found else ""
     if _UPSTREAM not in corefile:
         raise DrainFailed(f"CoreDNS's configuration has no line {_UPSTREAM!r}:\n{corefile}")
     host = f"[{gateway}]" if ":" in gateway else gateway
-    changed = corefile.replace(_UPSTREAM, f"forward . {host}:{NAMES_PORT}")
+    changed = corefile.replace(_UPSTREAM, f"forward . {host}:{UPSTREAM_PORT}")
+    changed += f"{STUB_DOMAIN}:53 {{\n    errors\n    cache 30\n    forward . {host}:{STUB_PORT}\n}}\n"
     api.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": changed}}, "kube-system")

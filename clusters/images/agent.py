@@ -1,4 +1,4 @@
-"""The agent's image: a Debian base, tools, and the prober's code as a last thin layer."""
+"""The agent's image: a Debian base, tools, resolvers of two C libraries, and the prober's code as a thin layer."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def build_layer(name: str, base: str, tag: str) -> None:
     local.build(CONTEXTS / name, tag, log=name, arguments={"BASE": base})
 
 
-def reference(tools: str) -> str:
-    """The name of the agent's image on the tools image `tools`; it changes with the code."""
-    return f"netproof/agent:{digest([tools, *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
+def reference(tools: str, resolvers: str) -> str:
+    """The name of the agent's image of the images `tools` and `resolvers`; it changes with the code."""
+    return f"netproof/agent:{digest([tools, resolvers, *tree(CONTEXTS / 'agent'), *tree(CODE, '**/*.py')])}"
 
 
-def build(tools: str, tag: str) -> None:
-    """Build the agent's image on its tools image as `tag`."""
+def build(tools: str, resolvers: str, tag: str) -> None:
+    """Build the agent's image on its tools image, with the programs of the image `resolvers`, as `tag`."""
     with cache.scratch("agent") as context:
         shutil.copy(CONTEXTS / "agent" / "Dockerfile", context)
         for path in CODE.glob("**/*.py"):
             target = context / "agent" / path.relative_to(CODE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        local.build(context, tag, log="agent", arguments={"BASE": tools})
+        local.build(context, tag, log="agent", arguments={"BASE": tools, "RESOLVERS": resolvers})

@@ -43,9 +43,9 @@ def docker_guest(base: Artifact) -> Artifact:
 
 def agent_image(base: Artifact) -> Artifact:
     """The agent, prober and tools, on a Debian base of either source."""
-    tools = agent_tools(base)
-    tag = agent.reference(tools.name)
-    return _image("agent", tag, lambda: agent.build(tools.name, tag), tools)
+    tools, resolvers = agent_tools(base), layer("resolvers", layer("toolchain", base))
+    tag = agent.reference(tools.name, resolvers.name)
+    return _image("agent", tag, lambda: agent.build(tools.name, resolvers.name, tag), tools, resolvers)
 
 
 def sources(recipe: Recipe) -> Artifact:

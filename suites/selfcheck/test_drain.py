@@ -5,10 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import dns.message
+import dns.rcode
 import dpkt
 import pytest
 
-from fixtures.agent import drain, wire
+import clusters.drain
+from fixtures.agent import drain, wire, zones
 from fixtures.verdicts.observation import Outcome
 from fixtures.world.drained import Drained, unasked
 from fixtures.world.hosts import network_of
@@ -82,3 +84,32 @@ def test_outside_goes_where_the_nodes_own_addresses_are() -> None:
     assert network_of(TWO_CARDS, [ip_address(NODE)]) == "netproof-flannel-vxlan"
     with pytest.raises(LookupError, match=r"none of the Docker networks another, netproof-flannel-vxlan"):
         network_of(TWO_CARDS, [ip_address("192.0.2.1")])
+
+
+@pytest.mark.parametrize(
+    ("port", "name", "kind", "code", "records"),
+    [
+        (zones.UPSTREAM_PORT, "elsewhere.example", "A", dns.rcode.NOERROR, ["203.0.113.80"]),
+        (zones.UPSTREAM_PORT, "Elsewhere.Example", "AAAA", dns.rcode.NOERROR, ["2001:db8::80"]),
+        (zones.UPSTREAM_PORT, "elsewhere.example", "SRV", dns.rcode.NOERROR, []),
+        (zones.UPSTREAM_PORT, "host.stub.example", "A", dns.rcode.NXDOMAIN, []),
+        (zones.STUB_PORT, "host.stub.example", "A", dns.rcode.NOERROR, ["203.0.113.90"]),
+        (zones.STUB_PORT, "elsewhere.example", "A", dns.rcode.NXDOMAIN, []),
+    ],
+)
+def test_each_zone_has_names_of_its_own(
+    port: int, name: str, kind: str, code: dns.rcode.Rcode, records: list[str]
+) -> None:
+    said = zones.answer(zones.ZONES[port], dns.message.make_query(name, kind).to_wire())
+    assert said is not None
+    message = dns.message.from_wire(said)
+    assert (message.rcode(), [item.to_text() for rrset in message.answer for item in rrset]) == (code, records)
+
+
+def test_what_is_no_question_gets_no_answer() -> None:
+    assert zones.answer(zones.ZONES[zones.STUB_PORT], b"no question") is None
+
+
+def test_the_cluster_asks_where_the_drain_answers() -> None:
+    assert {clusters.drain.UPSTREAM_PORT, clusters.drain.STUB_PORT} == set(zones.ZONES)
+    assert all(name.endswith(f".{clusters.drain.STUB_DOMAIN}.") for name in zones.ZONES[clusters.drain.STUB_PORT])

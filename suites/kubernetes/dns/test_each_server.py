@@ -49,16 +49,6 @@ def one_coredns_out_of_date(site: Site) -> Iterator[None]:
         yield
 
 
-@fault(
-    reddens={"kubernetes/dns/each_server/answers_alike": "AAAA"},
-    spares=("kubernetes/dns/service_names/*", "kubernetes/dns/headless/addresses_of_the_pods"),
-)
-def aaaa_said_unknown(site: Site) -> Iterator[None]:
-    """CoreDNS says of every name that it has no IPv6 address because the name does not exist."""
-    with site.corefile_with("template IN AAAA cluster.local {\n        rcode NXDOMAIN\n    }"):
-        yield
-
-
 def test_answers_alike(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """From pods of every node each replica gives the address, no data for another family, NXDOMAIN for no name."""
     single, servers = services["single"], replicas(world)

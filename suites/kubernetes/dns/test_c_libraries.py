@@ -1,0 +1,76 @@
+"""Programs find a Service by every form of its name, by the resolver of glibc and by that of musl.
+
+    a program ── getaddrinfo() ── glibc ─┐  resolv.conf: search N.svc.cluster.local …, ndots:5
+                               └─ musl  ─┴─→ CoreDNS
+
+A look-up of one name by one question tells nothing of what the libraries make of it: both ask for both families at
+once, musl takes a name for unknown if one of the two answers says so, and stops where glibc goes on searching.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.endpoints.conversation import Conversations
+from fixtures.faults.fault import fault
+from fixtures.faults.site import Site
+from fixtures.plugins.proof import Proof
+from fixtures.world.pods import Pod
+from fixtures.world.resolvers import UNKNOWN, Library, resolved
+from fixtures.world.service_set import Services
+from fixtures.world.world import World
+
+pytestmark = pytest.mark.claim("DNS-4", "DNS-5")
+
+
+KNOWN = "{{ .Name }} 60 IN A 203.0.113.66"
+
+
+@fault(
+    reddens={"kubernetes/dns/c_libraries/past_the_first_answer": "203.0.113.66"},
+    spares=("kubernetes/dns/c_libraries/every_form_of_a_name", "kubernetes/dns/service_names/*"),
+)
+def upstream_that_knows_every_name(site: Site) -> Iterator[None]:
+    """Of any name of two parts the server elsewhere says where it is, as some providers' do."""
+    answer = "{{ .Name }} 60 IN A 203.0.113.66"
+    with site.corefile_with(
+        f'template IN A . {{\n match ^[^.]+[.][^.]+[.]$\n answer "{answer}"\n fallthrough\n }}'
+    ):
+        yield
+
+
+def test_every_form_of_a_name(
+    world: World, services: Services, conversations: Conversations, proof: Proof
+) -> None:
+    """Short, with namespace, with svc, whole: each leads to the ClusterIPs; a name that nobody has is unknown."""
+    web = services["web"]
+    addresses = frozenset(map(str, web.addresses))
+    short, there, nobody = web.name, f"{web.name}.{world.namespace}", "nobody-there"
+    promised = dict.fromkeys((short, there, f"{there}.svc", web.full_name), addresses) | {nobody: UNKNOWN}
+
+    for name in ("client", "remote"):
+        for library, found in resolved(conversations, world[name], promised).items():
+            proof.fact(f"{library} on {name} finds what it should", found == promised, found)
+
+
+def test_past_the_first_answer(
+    world: World, services: Services, conversations: Conversations, proof: Proof
+) -> None:
+    """A name with as many dots as ndots is tried as it is: then glibc searches on, and musl does not.
+
+        resolv.conf: search … svc.cluster.local, ndots:1      web.N ─→ no such name
+                                                              web.N.svc.cluster.local ─→ its ClusterIP
+
+    Who builds on Alpine has to write the whole name there. And who searches on asks the server elsewhere first.
+    """
+    web = services["web"]
+    name = f"{web.name}.{world.namespace}"
+    few = {"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}}
+    with world.with_pods(Pod("few-dots", node=world["client"].node, extra=few)):
+        found = resolved(conversations, world["few-dots"], [name])
+
+    addresses = frozenset(map(str, web.addresses))
+    proof.fact("glibc searches on and finds it", found[Library.GLIBC][name] == addresses, found[Library.GLIBC])
+    proof.fact("musl takes it for unknown", found[Library.MUSL][name] == UNKNOWN, found[Library.MUSL])
