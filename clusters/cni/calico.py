@@ -6,6 +6,7 @@ Upstream's own calico.yaml and calico-vxlan.yaml, with the changes below and no 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,7 +14,7 @@ from clusters import manifests
 from clusters.capabilities import Capability
 from clusters.datapath import NO_TUNNEL, Addresses, Carrier, Datapath, RoutedVeth, Tunnel
 from clusters.features import Feature
-from clusters.manifests import with_environment
+from clusters.manifests import find, with_environment
 from clusters.model import Change, Cni, ManifestImage, Objects, Profile, UsageError, chosen_options, chosen_version
 from clusters.upstream import Document
 
@@ -50,6 +51,7 @@ class Encapsulation:
     features: frozenset[Feature]
     tunnel: Tunnel = NO_TUNNEL
     needs: frozenset[Capability] = frozenset()
+    families: frozenset[int] = frozenset({4, 6})
 
 
 _VXLAN = Tunnel(Carrier.VXLAN, "vxlan.calico", port=4789, vni=4096, overhead=MappingProxyType({4: 50, 6: 70}))
@@ -73,6 +75,7 @@ _ENCAPSULATIONS = MappingProxyType(
             frozenset({Feature.BGP, Feature.ENCAPSULATION}),
             _IPIP,
             frozenset({Capability.IPIP}),
+            frozenset({4}),
         ),
     }
 )
@@ -99,6 +102,8 @@ class Calico(Cni):
             Feature.ROUTED_PODS,
             Feature.IP_POOLS,
         }
+        if 6 in _families(profile):
+            own.add(Feature.IPV6)
         return frozenset(own) | self._encapsulation(profile).features
 
     def needs(self, profile: Profile) -> frozenset[Capability]:
@@ -130,12 +135,15 @@ class Calico(Cni):
         return upstream(chosen.manifest, release, {image.reference for image in self.images(release)})
 
     def changes(self, profile: Profile) -> tuple[Change, ...]:
-        return pool_of(profile), encapsulated(self._encapsulation(profile)), tells_nobody("calico-node")
+        wanted = pool_of(profile), encapsulated(self._encapsulation(profile)), tells_nobody("calico-node")
+        return (*wanted, speaks(profile), lambda them: given_addresses(them, profile))
 
     def _encapsulation(self, profile: Profile) -> Encapsulation:
-        if any(subnet.version == 6 for subnet in profile.pod_subnet):
-            raise UsageError(f"profile {profile.name}: calico is set up here with IPv4 alone")
-        return _ENCAPSULATIONS[chosen_options(self, profile)["encapsulation"]]
+        name = chosen_options(self, profile)["encapsulation"]
+        chosen = _ENCAPSULATIONS[name]
+        if 6 in _families(profile) and 6 not in chosen.families:
+            raise UsageError(f"profile {profile.name}: calico's encapsulation {name} carries IPv4 alone")
+        return chosen
 
 
 CNI = Calico()
@@ -159,9 +167,36 @@ def upstream(manifest: str, release: str, images: set[str]) -> Objects:
 
 
 def pool_of(profile: Profile) -> Change:
-    """The pool is the profile's pod subnet; the manifest leaves it to a guess, and then to 192.168.0.0/16."""
-    (subnet,) = profile.pod_subnet
-    return with_environment("calico-node", "calico-node", {"CALICO_IPV4POOL_CIDR": str(subnet)})
+    """The pools are the profile's pod subnets; the manifest leaves it to a guess, and then to 192.168.0.0/16."""
+    pools = {f"CALICO_IPV{subnet.version}POOL_CIDR": str(subnet) for subnet in profile.pod_subnet}
+    return with_environment("calico-node", "calico-node", pools)
+
+
+def speaks(profile: Profile) -> Change:
+    """Nodes have an address of each family of the profile; the manifest has IPv4 alone.
+
+    A node without an IPv4 address to be known by in BGP is known by a number made of its name.
+    """
+    four, six = (family in _families(profile) for family in (4, 6))
+    variables = {"IP": "autodetect" if four else "none"} | ({} if four else {"CALICO_ROUTER_ID": "hash"})
+    variables |= {"IP6": "autodetect", "FELIX_IPV6SUPPORT": "true"} if six else {}
+    return with_environment("calico-node", "calico-node", variables)
+
+
+def given_addresses(objects: Objects, profile: Profile) -> Objects:
+    """A pod is given an address of each family of the profile; the manifest gives one of IPv4 alone."""
+    changed, given = deepcopy(objects), _families(profile)
+    data = find(changed, "ConfigMap", "calico-config")["data"]
+    families = {f"assign_ipv{family}": str(family in given).lower() for family in (4, 6)}
+    plain = '"type": "calico-ipam"'
+    told = ", ".join(f'"{key}": "{value}"' for key, value in families.items())
+    # Its numbers are places for the installer to fill in: it is no JSON yet.
+    data["cni_network_config"] = data["cni_network_config"].replace(plain, f"{plain}, {told}")
+    return changed
+
+
+def _families(profile: Profile) -> frozenset[int]:
+    return frozenset(subnet.version for subnet in profile.pod_subnet)
 
 
 def tells_nobody(daemon: str) -> Change:
@@ -172,4 +207,5 @@ def tells_nobody(daemon: str) -> Change:
 def encapsulated(chosen: Encapsulation) -> Change:
     """The pool's encapsulation is the profile's; the manifests have IPIP or VXLAN built in."""
     modes = {"CALICO_IPV4POOL_IPIP": chosen.ipip, "CALICO_IPV4POOL_VXLAN": chosen.vxlan}
+    modes |= {"CALICO_IPV6POOL_VXLAN": chosen.vxlan}
     return with_environment("calico-node", "calico-node", modes)

@@ -12,7 +12,7 @@ with it after a while. A block without its blackhole route sends packets for pod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import ip_network
 
 import pytest
 
@@ -65,11 +65,11 @@ def host_route_by_a_bridge(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.claim("CAL-1")
-def test_sessions(world: World, proof: Proof) -> None:
+def test_sessions(world: World, family: int, proof: Proof) -> None:
     """BIRD on each node has an Established session with every other node, and with nobody else."""
-    addresses = {node.name: address_of(node) for node in world.nodes}
+    addresses = {node.name: address_of(node, family) for node in world.nodes}
 
-    found = bird.sessions(world.api)
+    found = bird.sessions(world.api, family)
 
     others = {name: [it for other, it in addresses.items() if other != name] for name in addresses}
     right = {name: dict.fromkeys(peers, bird.ESTABLISHED) for name, peers in others.items()}
@@ -78,14 +78,14 @@ def test_sessions(world: World, proof: Proof) -> None:
 
 @pytest.mark.claim("CAL-1")
 @pytest.mark.requires_absent("encapsulation")
-def test_routes(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
+def test_routes(world: World, cluster: Cluster, family: int, prober: Prober, proof: Proof) -> None:
     """BIRD's routes: to each block of another node by that node's address, and none on for a node's own blocks."""
-    kernels, of_nodes = look_at(prober.conversations, world.nodes), subnets(cluster)
-    addresses = {node.name: address_of(node) for node in world.nodes}
+    kernels, of_nodes = look_at(prober.conversations, world.nodes, family), subnets(cluster)
+    addresses = {node.name: address_of(node, family) for node in world.nodes}
 
     learned = {name: {it for it in state.routes if it.by == "bird"} for name, state in kernels.items()}
 
-    blocks = [(owner, block) for owner, them in of_nodes.items() for block in them if block.version == 4]
+    blocks = [(owner, block) for owner, them in of_nodes.items() for block in them if block.version == family]
     right = {
         name: {
             Route(block, kind="blackhole")
@@ -100,12 +100,13 @@ def test_routes(world: World, cluster: Cluster, prober: Prober, proof: Proof) ->
 
 
 @pytest.mark.claim("CAL-1")
-def test_host_routes(world: World, prober: Prober, proof: Proof) -> None:
+def test_host_routes(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """For each of its pods a node has a route of one address to the pod's own veth, and there is no bridge."""
-    kernels = look_at(prober.conversations, [*world.nodes, *world.pods])
+    kernels = look_at(prober.conversations, [*world.nodes, *world.pods], family)
 
-    ends = {it.name: kernels[it.node].other_end(kernels[it.name].holding(address_of(it))) for it in world.pods}
-    promised = {it.name: Route(IPv4Network(str(address_of(it))), device=ends[it.name].name) for it in world.pods}
+    addresses = {pod.name: address_of(pod, family) for pod in world.pods}
+    ends = {it.name: kernels[it.node].other_end(kernels[it.name].holding(addresses[it.name])) for it in world.pods}
+    promised = {name: Route(ip_network(it), device=ends[name].name) for name, it in addresses.items()}
     lacking = [f"{name}: {it}" for name, it in promised.items() if it not in kernels[world[name].node].routes]
     links = {node.name: kernels[node.name].links.values() for node in world.nodes}
     bridges = {name: [it.name for it in them if it.kind == "bridge"] for name, them in links.items()}

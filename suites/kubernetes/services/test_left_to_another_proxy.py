@@ -43,7 +43,7 @@ def test_a_service(world: World, services: Services, family: int, prober: Prober
         taken = must_become(prober, all_of(other, reached()))
 
     promised = all_of(ours, reached()) | all_of(other, blocked())
-    proof.concludes(served.judgement, judge(promised, left), taken.judgement)
+    proof.concludes(served.judgement, judge(promised, left, [taken.judgement.sweep]), taken.judgement)
     proof.measured("served once its label is gone, after", taken.took, "s")
 
 
@@ -55,12 +55,14 @@ def test_a_slice(world: World, services: Services, prober: Prober, proof: Proof)
         return [endpoints_by_hand(service, [address_of(remote)], *WEB)]
 
     with services.by_hand("listed", slices) as made:
-        sources = [*world.one_pod_of_each_node, *world.open_nodes]
-        cells = every(sources, [cluster_ip(made.served_by([remote]))], [tcp(80), udp(80)])
+        there, pods = [cluster_ip(made.served_by([remote]))], world.one_pod_of_each_node
+        cells = every(pods, there, [tcp(80), udp(80)]) + every(world.open_nodes, there, [tcp(80)])
         counted = must_become(prober, all_of(cells, reached()))
         (found,) = (it["metadata"]["name"] for it in slices(made))
         world.api.patch(ENDPOINT_SLICE, found, {"metadata": {"labels": {HEADLESS: ""}}}, world.namespace)
-        left = must_become(prober, all_of(cells, refused()))
+        # Asked by one client until then: a node refuses each address some six times a second, and no more.
+        left = must_become(prober, all_of(every(pods[:1], there, [tcp(80)]), refused()))
+        everywhere = prober.sweep(cells)
 
-    proof.concludes(counted.judgement, left.judgement)
+    proof.concludes(counted.judgement, left.judgement, judge(all_of(cells, refused()), everywhere))
     proof.measured("refused once its slice has the label, after", left.took, "s")
