@@ -58,6 +58,8 @@ class _RecipeFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     module: str
+    default: str = ""
+    needs: dict[str, dict[str, str]] = {}
     cgo: bool = False
     tags: tuple[str, ...] = ()
     variables: dict[str, str] = {}
@@ -73,7 +75,8 @@ class Recipe:
 
     `module` is the Go module with the sources, `variables` the strings to set at link time, `rename` maps a
     program to the name that it shall have, `c` maps a program to the C file in the module that it is compiled
-    from, `node` maps a program to its path in the node image.
+    from, `node` maps a program to its path in the node image. `needs` are the components that run beside it, each
+    with its version.
     """
 
     component: str
@@ -86,6 +89,7 @@ class Recipe:
     c: Mapping[str, str]
     node: Mapping[str, str]
     images: tuple[ImageRecipe, ...]
+    needs: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -136,17 +140,20 @@ def versions(component: str) -> list[str]:
 
 
 def load(name: str) -> Recipe:
-    """The recipe named `component` (its newest version) or `component/version`; UsageError for an unknown one."""
+    """The recipe named `component/version`, or `component` in the version that it says itself, else the newest.
+
+    UsageError for an unknown one.
+    """
     component, _, asked = name.partition("/")
     known = versions(component)
     if asked and asked not in known:
         raise UsageError(f"unknown {component} version {asked!r}; known are: {', '.join(known)}")
-    version = asked or known[0]
     path = RECIPES / component / "recipe.toml"
     try:
         file = _RecipeFile.model_validate(tomllib.loads(path.read_text()))
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         raise UsageError(f"{component}/{path.name}: {error}") from error
+    version = asked or file.default or known[0]
     number = version.removeprefix("v").split(".")
     words = {"version": version, "number": version.removeprefix("v"), "major": number[0], "minor": number[1]}
     images = tuple(
@@ -163,6 +170,7 @@ def load(name: str) -> Recipe:
         c=file.c,
         node=file.node,
         images=images,
+        needs=file.needs.get(version, {}),
     )
 
 

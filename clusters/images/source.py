@@ -11,9 +11,6 @@ from clusters.images.steps import Artifact, Lane
 NODE_COMPONENTS = ("containerd", "runc", "cri-tools", "cni-plugins")
 """Whose programs a node has, besides Kubernetes' own."""
 
-CLUSTER_COMPONENTS = ("etcd", "coredns")
-"""Whose images a control plane runs, besides Kubernetes' own."""
-
 
 def debian_base() -> Artifact:
     """The Debian that everything stands on."""
@@ -136,7 +133,7 @@ def cluster_node(kubernetes: Recipe) -> Artifact:
 
 def control_plane(kubernetes: Recipe) -> list[tuple[Recipe, ImageRecipe]]:
     """The images that every cluster of that version has."""
-    recipes = [kubernetes, *map(load, CLUSTER_COMPONENTS)]
+    recipes = [kubernetes, *(load(f"{component}/{version}") for component, version in kubernetes.needs.items())]
     return [(recipe, image) for recipe in recipes for image in recipe.images]
 
 

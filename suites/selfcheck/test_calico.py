@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import json
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from clusters.manifests import changed, container, with_environment, with_images
 from clusters.model import Profile, UsageError, claims_of_others, load_cni, load_profile
 from fixtures.cni.calico.bird import read
 
+IPAM = '{"ipam": {"type": "calico-ipam"}}'
 OBJECTS: list[dict[str, Any]] = [
     {
         "kind": "DaemonSet",
@@ -62,6 +64,7 @@ def test_pool_and_encapsulation_are_the_profiles(encapsulation: str, ipip: str, 
         "CALICO_IPV4POOL_CIDR": "198.18.0.0/16",
         "CALICO_IPV4POOL_IPIP": ipip,
         "CALICO_IPV4POOL_VXLAN": vxlan,
+        "CALICO_IPV6POOL_VXLAN": vxlan,
     }
 
 
@@ -93,10 +96,45 @@ def test_canal_is_flannels_tunnel_and_calicos_links() -> None:
     assert {Feature.NETWORK_POLICY, Feature.FLANNEL_LEASES} <= canal.CNI.features(profile(cni="canal"))
 
 
-def test_ipv6_is_refused_as_long_as_it_is_not_set_up() -> None:
-    for cni in (CNI, canal.CNI):
-        with pytest.raises(UsageError, match="IPv4 alone"):
-            cni.features(profile("198.18.0.0/16,2001:db8::/56"))
+@pytest.mark.parametrize(
+    ("pods", "variables", "ipam"),
+    [
+        ("198.18.0.0/16", {"IP": "autodetect"}, {"assign_ipv4": "true", "assign_ipv6": "false"}),
+        (
+            "198.18.0.0/16,2001:db8::/56",
+            {"IP": "autodetect", "IP6": "autodetect", "FELIX_IPV6SUPPORT": "true"},
+            {"assign_ipv4": "true", "assign_ipv6": "true"},
+        ),
+        (
+            "2001:db8::/56",
+            {"IP": "none", "IP6": "autodetect", "FELIX_IPV6SUPPORT": "true", "CALICO_ROUTER_ID": "hash"},
+            {"assign_ipv4": "false", "assign_ipv6": "true"},
+        ),
+    ],
+)
+def test_nodes_and_pods_have_addresses_of_the_profiles_families(
+    pods: str, variables: dict[str, str], ipam: dict[str, str]
+) -> None:
+    wanted = profile(pods)
+    found = environment(changed(OBJECTS, calico.speaks(wanted)))
+    assert {name: value for name, value in found.items() if "POOL" not in name} == variables
+    conf = {"kind": "ConfigMap", "metadata": {"name": "calico-config"}}
+    given = calico.given_addresses([conf | {"data": {"cni_network_config": IPAM}}], wanted)
+    assert json.loads(given[0]["data"]["cni_network_config"]) == {"ipam": {"type": "calico-ipam", **ipam}}
+
+
+def test_ipv6_is_refused_where_it_is_not_carried() -> None:
+    both = "198.18.0.0/16,2001:db8::/56"
+    with pytest.raises(UsageError, match="IPv4 alone"):
+        canal.CNI.features(profile(both, cni="canal"))
+    with pytest.raises(UsageError, match="ipip carries IPv4 alone"):
+        CNI.features(profile(both, encapsulation="ipip"))
+    assert Feature.IPV6 in CNI.features(profile(both, encapsulation="none"))
+
+
+def test_sessions_of_both_families_are_read() -> None:
+    six = read("Mesh_fc00_f853_ccd_e793__3 BGP      master   up     20:36:01    Established   ", 6)
+    assert six == {ip_address("fc00:f853:ccd:e793::3"): "Established"}
 
 
 def test_claims_about_other_cnis_are_not_asked_of_one() -> None:
