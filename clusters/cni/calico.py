@@ -179,7 +179,9 @@ def speaks(profile: Profile) -> Change:
     """
     four, six = (family in _families(profile) for family in (4, 6))
     variables = {"IP": "autodetect" if four else "none"} | ({} if four else {"CALICO_ROUTER_ID": "hash"})
-    variables |= {"IP6": "autodetect", "FELIX_IPV6SUPPORT": "true"} if six else {}
+    # Outside nobody knows a way back to a pod: the pool of IPv4 is translated by itself, that of IPv6 is not.
+    outside = {"CALICO_IPV6POOL_NAT_OUTGOING": "true"}
+    variables |= {"IP6": "autodetect", "FELIX_IPV6SUPPORT": "true", **outside} if six else {}
     return with_environment("calico-node", "calico-node", variables)
 
 

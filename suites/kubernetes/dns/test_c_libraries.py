@@ -18,7 +18,7 @@ from fixtures.faults.fault import fault
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.world.pods import Pod
-from fixtures.world.resolvers import UNKNOWN, Library, resolved
+from fixtures.world.resolvers import NO_ANSWER, UNKNOWN, Library, dns_server, resolved
 from fixtures.world.service_set import Services
 from fixtures.world.world import World
 
@@ -26,18 +26,20 @@ pytestmark = pytest.mark.claim("DNS-4", "DNS-5")
 
 
 KNOWN = "{{ .Name }} 60 IN A 203.0.113.66"
+"""The record that a server has which knows every name, in the words of CoreDNS' configuration."""
 
 
 @fault(
-    reddens={"kubernetes/dns/c_libraries/past_the_first_answer": "203.0.113.66"},
+    reddens={
+        "kubernetes/dns/c_libraries/past_the_first_answer": "203.0.113.66",
+        "kubernetes/dns/c_libraries/odd_places_to_search": "203.0.113.66",
+    },
     spares=("kubernetes/dns/c_libraries/every_form_of_a_name", "kubernetes/dns/service_names/*"),
 )
 def upstream_that_knows_every_name(site: Site) -> Iterator[None]:
-    """Of any name of two parts the server elsewhere says where it is, as some providers' do."""
-    answer = "{{ .Name }} 60 IN A 203.0.113.66"
-    with site.corefile_with(
-        f'template IN A . {{\n match ^[^.]+[.][^.]+[.]$\n answer "{answer}"\n fallthrough\n }}'
-    ):
+    """Of any name of one part or two the server elsewhere says where it is, as some providers' do."""
+    lines = ("template IN A . {", "match ^[^.]+[.]([^.]+[.])?$", f'answer "{KNOWN}"', "fallthrough", "}")
+    with site.corefile_with("\n".join(lines)):
         yield
 
 
@@ -74,3 +76,30 @@ def test_past_the_first_answer(
     addresses = frozenset(map(str, web.addresses))
     proof.fact("glibc searches on and finds it", found[Library.GLIBC][name] == addresses, found[Library.GLIBC])
     proof.fact("musl takes it for unknown", found[Library.MUSL][name] == UNKNOWN, found[Library.MUSL])
+
+
+def test_odd_places_to_search(
+    world: World, services: Services, conversations: Conversations, proof: Proof
+) -> None:
+    """Past a place with an underscore both find a name; past the single dot glibc does, and musl finds nothing.
+
+        resolv.conf: search under_score.svc.cluster.local N.svc.cluster.local
+        resolv.conf: search . N.svc.cluster.local
+
+    Kubernetes allows both, and has tests with glibc for them.
+    """
+    web, node = services["web"], world["client"].node
+    server, there = dns_server(world), f"{world.namespace}.svc.cluster.local"
+    places = {"underscore": ["under_score.svc.cluster.local", there], "dot": [".", there]}
+    pods = (
+        Pod(name, node=node, extra={"dnsPolicy": "None", "dnsConfig": {"nameservers": [server], "searches": them}})
+        for name, them in places.items()
+    )
+    with world.with_pods(*pods):
+        found = {name: resolved(conversations, world[name], [web.name]) for name in places}
+
+    addresses = frozenset(map(str, web.addresses))
+    told = {name: {library: it[web.name] for library, it in them.items()} for name, them in found.items()}
+    proof.fact("both find it past the underscore", set(told["underscore"].values()) == {addresses}, told)
+    proof.fact("glibc finds it past the dot", told["dot"][Library.GLIBC] == addresses, told)
+    proof.fact("musl finds nothing there", told["dot"][Library.MUSL] == NO_ANSWER, told)

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from clusters.api import SERVICE
 from fixtures.agent.names import Resolver, resolver_in
 from fixtures.endpoints.conversation import Conversations
 from fixtures.endpoints.endpoint import Endpoint
@@ -32,6 +31,7 @@ from fixtures.probes.ways import lookup
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.world import node_files
 from fixtures.world.pods import Container, Pod, Port
+from fixtures.world.resolvers import dns_server
 from fixtures.world.service_set import Services
 from fixtures.world.ways_in import RESOLVER
 from fixtures.world.world import World
@@ -110,13 +110,6 @@ def test_hosts_and_hostname(world: World, services: Services, conversations: Con
     long = (files["whole"][HOSTNAME] or "").strip()
     wanted = f"long.{family.full_name.rstrip('.')}"
     proof.fact("setHostnameAsFQDN makes it the whole name", long == wanted, long)
-
-
-def dns_server(world: World) -> str:
-    """The address of the cluster's DNS, as the API server has it."""
-    found = world.api.get(SERVICE, "kube-dns", "kube-system")
-    assert found is not None, "kubeadm makes the Service kube-dns"
-    return str(found["spec"]["clusterIP"])
 
 
 def resolver(conversations: Conversations, pod: Endpoint) -> Resolver:
