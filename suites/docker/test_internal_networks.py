@@ -1,6 +1,6 @@
 """An internal network has no way out: neither packets nor questions to DNS leave it.
 
-    red
+    red                ‹safe→red, its gateway tcp›
     ├ eth0 192.0.2.10 ── eth0 192.0.2.53 far, a DNS server   ‹far→safe tcp›
     ├ vault 198.51.100.0/24, internal
     │   ├ safe .11        ‹safe→far tcp›  ‹safe→clerk tcp›  default route: ‹default route›
@@ -34,10 +34,10 @@ from fixtures.lab.lifetime import remove
 from fixtures.lab.name_server import NameServer
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look, look_at
-from fixtures.probes.plan import address_of, at, between, every
+from fixtures.probes.plan import address_of, at, between, every, virtual
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, ping, tcp, udp
-from fixtures.verdicts.expectation import all_of, blocked, not_reached, reached
+from fixtures.verdicts.expectation import all_of, blocked, never_sent, not_reached, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.ways_in import RESOLVER
 
@@ -123,6 +123,18 @@ def a_user_rule_lets_tcp_out(kept: Kept) -> Iterator[None]:
 
 @fault(
     site="kept",
+    reddens={f"{HERE}/the_host_itself": "safe → red"},
+    spares=(f"{HERE}/nothing_out_and_nothing_in", f"{HERE}/names_outside_are_not_asked_for"),
+)
+def a_host_that_hears_nobody(kept: Kept) -> Iterator[None]:
+    """The host's firewall takes in nothing that its internal network's containers begin."""
+    new = ("-m", "conntrack", "--ctstate", "NEW")
+    with kept.red.rule("filter", "INPUT", "-s", str(VAULT), *new, "-j", "DROP"):
+        yield
+
+
+@fault(
+    site="kept",
     reddens={f"{HERE}/names_outside_are_not_asked_for": "safe → resolver"},
     spares=(f"{HERE}/names_from_the_hosts_loopback",),
 )
@@ -179,6 +191,25 @@ def test_nothing_out_and_nothing_in(lab: Lab, kept: Kept, lab_prober: Prober, pr
     seen = lab_prober.sweep([*within, *across])
 
     proof.concludes(judge(all_of(within, reached()) | all_of(across, blocked()), seen))
+
+
+def test_the_host_itself(kept: Kept, lab_prober: Prober, proof: Proof) -> None:
+    """Host and internal network are no strangers: each reaches the other, as long as there is a route to ask by.
+
+    The network's gateway is an address of the host, where whatever listens on all addresses answers. The host's
+    other addresses are reached as well where the container has a default route: until Docker 25.
+    """
+    without = expected(Behaviour.INTERNAL_WITHOUT_ROUTE, kept.red.version)
+    proof.shows(str(without))
+    host = kept.red.endpoint
+    gateway, card = virtual("red, its gateway", VAULT[1], [host]), virtual("red, its card", RED.ip, [host])
+    inward = every([host], [at(kept.safe), at(kept.gold)], WAYS) + every([kept.safe], [gateway], WAYS)
+    further = every([kept.safe], [card], WAYS)
+
+    seen = lab_prober.sweep([*inward, *further])
+
+    promised = all_of(further, never_sent() if without else reached())
+    proof.concludes(judge(all_of(inward, reached()) | promised, seen))
 
 
 def test_no_default_route(lab: Lab, kept: Kept, proof: Proof) -> None:

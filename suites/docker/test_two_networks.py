@@ -1,0 +1,158 @@
+"""A container on two networks has one default route, by the network whose name comes first, and serves both.
+
+    red
+    ├ alpha 198.51.100.0/24 ─┬ ann  .12  ‹ann→twin tcp›
+    │                        └ twin .11   default route: ‹default route›, without alpha: ‹without alpha›
+    ├ beta  203.0.113.0/24  ─┬ twin .11
+    │                        └ bob  .12  ‹bob→twin tcp›
+    └ eth0 192.0.2.10 ── eth0 192.0.2.9 far   ‹twin→far tcp›
+
+It was on beta first. It fails where the order of joining decides, where the container is left without a way out
+when the network of its default route goes, and where a peer is answered by the other network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Interface, IPv4Network
+
+import pytest
+
+from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
+from fixtures.endpoints.together import both, together
+from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.plugins.proof import Proof
+from fixtures.probes.kernel import look
+from fixtures.probes.plan import Destination, at, every, virtual
+from fixtures.probes.promises import without_nat
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import ping, tcp, udp
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Cell
+
+pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
+
+HERE = "docker/two_networks"
+ALPHA, BETA = IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24")
+FAR, RED = IPv4Interface("192.0.2.9/24"), IPv4Interface("192.0.2.10/24")
+WAYS = [tcp(8080), udp(8080), ping()]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The container on both networks, its peer on each, and a machine outside."""
+
+    lab: Lab
+    red: DockerHost
+    twin: ContainerEndpoint
+    ann: ContainerEndpoint
+    bob: ContainerEndpoint
+    far: ContainerEndpoint
+
+    def default_routes(self) -> list[str]:
+        """The gateways of its default routes."""
+        routes = look(self.lab.conversations.with_(self.twin)).routes
+        return [str(route.gateway) for route in routes if route.destination.prefixlen == 0]
+
+    def out(self) -> tuple[Cell, ...]:
+        """It asks outside, and its peer of beta."""
+        return every([self.twin], [at(self.far), at(self.bob)], WAYS)
+
+    def on(self, network: str, subnet: IPv4Network) -> Destination:
+        """It, at its address on that network."""
+        return virtual(f"twin on {network}", subnet[11], [self.twin])
+
+
+@pytest.fixture(scope="module")
+def twins(lab: Lab) -> Twin:
+    """A Docker host with two networks, and a cable to the machine outside."""
+    red, far = both(partial(lab.host, "red"), partial(lab.station, "far"))
+    lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
+    alpha = red.network("alpha", subnets=[ALPHA])
+    red.network("beta", subnets=[BETA])
+    twin, ann, bob = together(
+        partial(red.container, "twin", "beta", BETA[11], capabilities=NODE_CAPABILITIES),
+        partial(red.container, "ann", "alpha", ALPHA[12]),
+        partial(red.container, "bob", "beta", BETA[12]),
+    )
+    alpha.connect(twin.container, ipv4_address=str(ALPHA[11]))
+    return Twin(lab, red, twin, ann, bob, far.endpoint)
+
+
+@fault(
+    site="twins",
+    reddens={f"{HERE}/the_first_by_name": "its default route is by alpha"},
+    spares=(f"{HERE}/each_on_its_own",),
+)
+def one_more_way_out(twins: Twin) -> Iterator[None]:
+    """Somebody has laid a default route by the other network, which comes before Docker's."""
+    run, route = twins.lab.conversations.with_(twins.twin).run, ["default", "via", str(BETA[1])]
+    run(["ip", "route", "prepend", *route])
+    yield
+    run(["ip", "route", "del", *route])
+
+
+@fault(
+    site="twins",
+    reddens={f"{HERE}/when_the_first_goes": "twin → far"},
+    spares=(f"{HERE}/the_first_by_name", f"{HERE}/each_on_its_own"),
+)
+def beta_has_no_way_out(twins: Twin) -> Iterator[None]:
+    """The host's firewall stops what leaves beta for the outside."""
+    with twins.red.rule("raw", "PREROUTING", "-s", str(BETA), "-d", str(FAR.network), "-j", "DROP"):
+        yield
+
+
+@fault(
+    site="twins",
+    reddens={f"{HERE}/each_on_its_own": "bob → twin"},
+    spares=(f"{HERE}/the_first_by_name",),
+)
+def beta_stopped(twins: Twin) -> Iterator[None]:
+    """The host's firewall stops what peers of beta ask of the container."""
+    words = ("-s", str(BETA[12]), "-d", str(BETA[11]), "-p", "tcp", "-j", "DROP")
+    with twins.red.rule("raw", "PREROUTING", *words):
+        yield
+
+
+def test_the_first_by_name(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
+    """Its only default route is by alpha, though it was on beta first; outside and its peers are reached."""
+    cells = every([twins.twin], [at(twins.far), at(twins.ann), at(twins.bob)], WAYS)
+
+    routes = twins.default_routes()
+
+    proof.draws({"default route": ", ".join(routes)})
+    proof.fact("its default route is by alpha", routes == [str(ALPHA[1])], routes)
+    proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
+
+
+def test_each_on_its_own(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
+    """Peers of each network reach it at its address there, and it sees them under their own."""
+    alpha = every([twins.ann], [twins.on("alpha", ALPHA)], WAYS)
+    beta = every([twins.bob], [twins.on("beta", BETA)], WAYS)
+
+    seen = lab_prober.sweep([*alpha, *beta])
+
+    promised = without_nat([*alpha, *beta], {peer.name: peer for peer in (twins.ann, twins.bob)})
+    proof.concludes(judge(promised, seen))
+
+
+def test_when_the_first_goes(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
+    """Without alpha its default route is by beta, at once and with a way out; with alpha it is by alpha again."""
+    alpha = twins.red.docker.networks.get("alpha")
+    alpha.disconnect(twins.twin.container)
+    try:
+        without, seen = twins.default_routes(), lab_prober.sweep(twins.out())
+    finally:
+        alpha.connect(twins.twin.container, ipv4_address=str(ALPHA[11]))
+    again = twins.default_routes()
+
+    proof.draws({"without alpha": ", ".join(without)})
+    proof.fact("without alpha it is by beta", without == [str(BETA[1])], without)
+    proof.fact("with alpha it is by alpha again", again == [str(ALPHA[1])], again)
+    proof.concludes(judge(all_of(twins.out(), reached()), seen))

@@ -1,0 +1,95 @@
+"""A UDP client that keeps its port is served by a published container after its restart at another address.
+
+    outside :p ── udp ─→ red 192.0.2.1:8080 ─→ web 172.17.0.x       the host remembers: p goes to 172.17.0.x
+                                            ✕  web stops, and heir gets 172.17.0.x
+                                            ─→ web 172.17.0.y       starts again
+
+For UDP the host remembers a translation for as long as packets keep coming, and forgets nothing by itself when the
+container ends. Then who sends logs or asks a resolver from one port reaches a stranger, or nobody, for hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Interface
+
+import pytest
+
+from fixtures.endpoints.containers import ContainerEndpoint
+from fixtures.endpoints.together import both
+from fixtures.faults.fault import fault
+from fixtures.lab.docker_host import DockerHost
+from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove, start_again, stop
+from fixtures.lab.machine import Machine
+from fixtures.plugins.proof import Proof
+from fixtures.probes.convergence import must_become
+from fixtures.probes.plan import address_of, every
+from fixtures.probes.runner import Prober
+from fixtures.probes.source_ports import unused_port
+from fixtures.probes.ways import udp
+from fixtures.verdicts.expectation import all_of, not_reached, reached
+from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Cell
+from fixtures.world.ways_in import host_port
+
+pytestmark = [pytest.mark.claim("DKR-3"), pytest.mark.needs("bridge", "conntrack")]
+
+PORT = 8080
+LAN, CLIENT = IPv4Interface("192.0.2.1/24"), IPv4Interface("192.0.2.9/24")
+
+
+@dataclass(frozen=True)
+class Quay:
+    """A Docker host, a machine outside that keeps its port, and a container that others may be led to."""
+
+    lab: Lab
+    red: DockerHost
+    outside: Machine
+    stranger: ContainerEndpoint
+
+    def asked(self, web: ContainerEndpoint) -> tuple[Cell, ...]:
+        """The client asks at the published port, which that container alone may answer."""
+        way = udp(PORT, source_port=SAME_PORT, timeout=self.lab.engine.patience)
+        return every([self.outside.endpoint], [host_port(web, self.red.endpoint)], [way])
+
+
+SAME_PORT = unused_port()
+"""The client's, for as long as it lives."""
+
+
+@pytest.fixture(scope="module")
+def quay(lab: Lab) -> Quay:
+    """A Docker host with a cable to the outside."""
+    red, outside = both(partial(lab.host, "red"), partial(lab.station, "outside"))
+    lab.cable(outside.port("eth0", CLIENT), red.port("lan0", LAN))
+    return Quay(lab, red, outside, red.container("stranger"))
+
+
+@fault(site="quay", reddens={"docker/udp_client_stays/follows_to_the_new_address": "stranger"})
+def remembered_for_ever(quay: Quay) -> Iterator[None]:
+    """The host leads the client to somebody else, as it does where it remembers who had an address before."""
+    target = f"{address_of(quay.stranger)}:{PORT}"
+    with quay.red.rule("nat", "PREROUTING", "-p", "udp", "--dport", str(PORT), "-j", "DNAT", "--to", target):
+        yield
+
+
+def test_follows_to_the_new_address(quay: Quay, lab_prober: Prober, proof: Proof) -> None:
+    """Asked before, in vain while it is stopped, and again after: web answers at once, and never its heir."""
+    web = quay.red.container("web", udp=[PORT], ports={f"{PORT}/udp": PORT})
+    before = lab_prober.sweep(quay.asked(web))
+    stop(quay.lab, web)
+    heir = quay.red.container("heir", udp=[PORT])
+    meanwhile = lab_prober.sweep(quay.asked(web))
+    again = start_again(quay.lab, web)
+    after = must_become(lab_prober, all_of(quay.asked(again), reached()))
+    addresses = {"web before": address_of(web), "heir": address_of(heir), "web after": address_of(again)}
+    remove(quay.lab, again, heir)
+
+    proof.fact("its heir had the address that it had", addresses["heir"] == addresses["web before"], addresses)
+    proof.fact("it came back at another one", addresses["web after"] != addresses["web before"], addresses)
+    silent = judge(all_of(quay.asked(web), not_reached()), meanwhile)
+    proof.concludes(judge(all_of(quay.asked(web), reached()), before), silent, after.judgement)
+    proof.measured("answered again after", after.took, "s")
