@@ -144,10 +144,10 @@ def test_each_on_its_own(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
 
 def test_when_the_first_goes(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
     """Without alpha its default route is by beta, at once and with a way out; with alpha it is by alpha again."""
-    alpha = twins.red.docker.networks.get("alpha")
+    alpha, cells = twins.red.docker.networks.get("alpha"), twins.out()
     alpha.disconnect(twins.twin.container)
     try:
-        without, seen = twins.default_routes(), lab_prober.sweep(twins.out())
+        without, seen = twins.default_routes(), lab_prober.sweep(cells)
     finally:
         alpha.connect(twins.twin.container, ipv4_address=str(ALPHA[11]))
     again = twins.default_routes()
@@ -155,4 +155,4 @@ def test_when_the_first_goes(twins: Twin, lab_prober: Prober, proof: Proof) -> N
     proof.draws({"without alpha": ", ".join(without)})
     proof.fact("without alpha it is by beta", without == [str(BETA[1])], without)
     proof.fact("with alpha it is by alpha again", again == [str(ALPHA[1])], again)
-    proof.concludes(judge(all_of(twins.out(), reached()), seen))
+    proof.concludes(judge(all_of(cells, reached()), seen))
