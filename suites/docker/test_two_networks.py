@@ -25,6 +25,7 @@ from fixtures.endpoints.together import both, together
 from fixtures.faults.fault import fault
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
+from fixtures.lab.lifetime import remove
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import look
 from fixtures.probes.plan import Destination, at, every, virtual
@@ -33,7 +34,6 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Cell
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -54,14 +54,10 @@ class Twin:
     bob: ContainerEndpoint
     far: ContainerEndpoint
 
-    def default_routes(self) -> list[str]:
-        """The gateways of its default routes."""
-        routes = look(self.lab.conversations.with_(self.twin)).routes
+    def default_routes(self, container: ContainerEndpoint) -> list[str]:
+        """The gateways of a container's default routes."""
+        routes = look(self.lab.conversations.with_(container)).routes
         return [str(route.gateway) for route in routes if route.destination.prefixlen == 0]
-
-    def out(self) -> tuple[Cell, ...]:
-        """It asks outside, and its peer of beta."""
-        return every([self.twin], [at(self.far), at(self.bob)], WAYS)
 
     def on(self, network: str, subnet: IPv4Network) -> Destination:
         """It, at its address on that network."""
@@ -99,7 +95,7 @@ def one_more_way_out(twins: Twin) -> Iterator[None]:
 
 @fault(
     site="twins",
-    reddens={f"{HERE}/when_the_first_goes": "twin → far"},
+    reddens={f"{HERE}/when_the_first_goes": "other → far"},
     spares=(f"{HERE}/the_first_by_name", f"{HERE}/each_on_its_own"),
 )
 def beta_has_no_way_out(twins: Twin) -> Iterator[None]:
@@ -124,7 +120,7 @@ def test_the_first_by_name(twins: Twin, lab_prober: Prober, proof: Proof) -> Non
     """Its only default route is by alpha, though it was on beta first; outside and its peers are reached."""
     cells = every([twins.twin], [at(twins.far), at(twins.ann), at(twins.bob)], WAYS)
 
-    routes = twins.default_routes()
+    routes = twins.default_routes(twins.twin)
 
     proof.draws({"default route": ", ".join(routes)})
     proof.fact("its default route is by alpha", routes == [str(ALPHA[1])], routes)
@@ -143,14 +139,15 @@ def test_each_on_its_own(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
 
 
 def test_when_the_first_goes(twins: Twin, lab_prober: Prober, proof: Proof) -> None:
-    """Without alpha its default route is by beta, at once and with a way out; with alpha it is by alpha again."""
-    alpha, cells = twins.red.docker.networks.get("alpha"), twins.out()
-    alpha.disconnect(twins.twin.container)
-    try:
-        without, seen = twins.default_routes(), lab_prober.sweep(cells)
-    finally:
-        alpha.connect(twins.twin.container, ipv4_address=str(ALPHA[11]))
-    again = twins.default_routes()
+    """Taken off alpha a container goes out by beta at once; back on alpha its default route is by alpha again."""
+    alpha, other = twins.red.docker.networks.get("alpha"), twins.red.container("other", "beta", BETA[21])
+    alpha.connect(other.container)
+    cells = every([other], [at(twins.far), at(twins.bob)], WAYS)
+    alpha.disconnect(other.container)
+    without, seen = twins.default_routes(other), lab_prober.sweep(cells)
+    alpha.connect(other.container)
+    again = twins.default_routes(other)
+    remove(twins.lab, other)
 
     proof.draws({"without alpha": ", ".join(without)})
     proof.fact("without alpha it is by beta", without == [str(BETA[1])], without)

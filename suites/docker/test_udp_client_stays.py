@@ -50,14 +50,10 @@ class Quay:
     outside: Machine
     stranger: ContainerEndpoint
 
-    def asked(self, web: ContainerEndpoint) -> tuple[Cell, ...]:
-        """The client asks at the published port, which that container alone may answer."""
-        way = udp(PUBLISHED, source_port=SAME_PORT, timeout=self.lab.engine.patience)
+    def asked(self, web: ContainerEndpoint, port: int) -> tuple[Cell, ...]:
+        """The client asks from that port at the published one, which that container alone may answer."""
+        way = udp(PUBLISHED, source_port=port, timeout=self.lab.engine.patience)
         return every([self.outside.endpoint], [host_port(web, self.red.endpoint)], [way])
-
-
-SAME_PORT = unused_port()
-"""The client's, for as long as it lives."""
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +75,14 @@ def remembered_for_ever(quay: Quay) -> Iterator[None]:
 def test_follows_to_the_new_address(quay: Quay, lab_prober: Prober, proof: Proof) -> None:
     """Asked before, in vain while it is stopped, and again after: web answers at once, and never its heir."""
     web = quay.red.container("web", udp=[PORT], ports={f"{PORT}/udp": PUBLISHED})
-    asked = quay.asked(web)
+    port = unused_port()
+    asked = quay.asked(web, port)
     before = lab_prober.sweep(asked)
     stop(quay.lab, web)
     heir = quay.red.container("heir", udp=[PORT])
     meanwhile = lab_prober.sweep(asked)
     again = start_again(quay.lab, web)
-    after = must_become(lab_prober, all_of(quay.asked(again), reached()))
+    after = must_become(lab_prober, all_of(quay.asked(again, port), reached()))
     addresses = {"web before": address_of(web), "heir": address_of(heir), "web after": address_of(again)}
     remove(quay.lab, again, heir)
 

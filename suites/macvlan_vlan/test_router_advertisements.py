@@ -13,6 +13,7 @@ router was heard.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 
@@ -49,6 +50,19 @@ class Spoken:
         (found,) = addresses_everywhere(self.lab.conversations, [place]).values()
         return frozenset(address for address in found if address in PREFIX)
 
+    def ways_out(self, place: Endpoint) -> list[str]:
+        """The default routes over IPv6 that a place has."""
+        return [words for family, words in default_routes(self.lab.conversations, place) if family == 6]
+
+    @contextmanager
+    def forgotten_afterwards(self) -> Iterator[None]:
+        """Who heard the router has nothing of it any more once a block is over: its link was down."""
+        try:
+            yield
+        finally:
+            for machine in (self.gate, self.plain):
+                machine.configure("link set dev eth0 down", "link set dev eth0 up")
+
 
 @pytest.fixture(scope="module")
 def spoken(lab: Lab) -> Spoken:
@@ -80,11 +94,13 @@ def test_not_believed(spoken: Spoken, proof: Proof) -> None:
         spoken.gate.run("python3", "-m", "agent", "advertise", "eth0", str(PREFIX), check=False)
         return bool(spoken.taken(plain))
 
-    poll(heard, until=bool, what="plain to take an address of the router's prefix", within=TIMEOUTS.converge)
+    with spoken.forgotten_afterwards():
+        poll(heard, until=bool, what="plain to take an address of the router's prefix", within=TIMEOUTS.converge)
 
-    proof.draws({"plain": ", ".join(map(str, spoken.taken(plain)))})
-    for container in spoken.segment.children:
-        found = spoken.taken(container)
-        proof.fact(f"{container.name} has no address of the router's", not found, found or "none")
-        routes = [words for family, words in default_routes(spoken.lab.conversations, container) if family == 6]
-        proof.fact(f"{container.name} has no way out over IPv6", not routes, routes or "none")
+        taken = {place.name: spoken.taken(place) for place in (plain, *spoken.segment.children)}
+        ways_out = {place.name: spoken.ways_out(place) for place in spoken.segment.children}
+
+    proof.draws({"plain": ", ".join(map(str, taken["plain"]))})
+    for name, routes in ways_out.items():
+        proof.fact(f"{name} has no address of the router's", not taken[name], taken[name] or "none")
+        proof.fact(f"{name} has no way out over IPv6", not routes, routes or "none")
