@@ -107,7 +107,7 @@ def beta_has_no_way_out(twins: Twin) -> Iterator[None]:
 @fault(
     site="twins",
     reddens={f"{HERE}/each_on_its_own": "bob → twin"},
-    spares=(f"{HERE}/the_first_by_name",),
+    spares=(f"{HERE}/when_the_first_goes",),
 )
 def beta_stopped(twins: Twin) -> Iterator[None]:
     """The host's firewall stops what peers of beta ask of the container."""
