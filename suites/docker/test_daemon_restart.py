@@ -19,7 +19,7 @@ from ipaddress import IPv4Interface, IPv4Network
 import pytest
 
 from fixtures.endpoints.containers import ContainerEndpoint
-from fixtures.endpoints.together import both, together
+from fixtures.endpoints.together import both
 from fixtures.faults.fault import fault
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
@@ -35,6 +35,7 @@ from fixtures.world.ways_in import RESOLVER, host_port
 
 pytestmark = [pytest.mark.claim("DKR-6", "DKR-3"), pytest.mark.needs("bridge", "conntrack")]
 
+HERE = "docker/daemon_restart"
 SHOP = IPv4Network("198.51.100.0/24")
 PUBLISHED, PORT = 18082, 8080
 ALWAYS = {"Name": "always"}
@@ -48,27 +49,10 @@ class Shop:
     red: DockerHost
     far: ContainerEndpoint
 
-    def open(self) -> list[ContainerEndpoint]:
-        """The client and the server with a published port, started now."""
-        ports = {f"{PORT}/{protocol}": PUBLISHED for protocol in ("tcp", "udp")}
-        return list(
-            together(
-                partial(self.red.container, "client", "shop", restart_policy=ALWAYS),
-                partial(self.red.container, "web", "shop", ports=ports, restart_policy=ALWAYS),
-            )
-        )
-
-    def promised(self, client: ContainerEndpoint, web: ContainerEndpoint) -> dict[Cell, Expectation]:
-        """Names lead to addresses, the server is reached by its name, and from outside at the host."""
-        names = {
-            cell: reached(answers=[str(address_of(peer))])
-            for asking, peer in ((client, web), (web, client))
-            for cell in every([asking], [RESOLVER], [lookup(peer.container)])
-        }
-        called = Destination("web", web.container, frozenset({web.identity}), web)
-        there = every([client], [called], [tcp(PORT), udp(PORT)])
-        outside = every([self.far], [host_port(web, self.red.endpoint)], [tcp(PUBLISHED), udp(PUBLISHED)])
-        return names | all_of([*there, *outside], reached())
+    def open(self, name: str, *protocols: str) -> ContainerEndpoint:
+        """A container of the shop that comes back, its port published by these protocols; started now."""
+        ports = {f"{PORT}/{protocol}": PUBLISHED for protocol in protocols}
+        return self.red.container(name, "shop", ports=ports, restart_policy=ALWAYS)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +68,22 @@ def shop(lab: Lab) -> Shop:
     return Shop(lab, red, far.endpoint)
 
 
-@fault(site="shop", reddens={"docker/daemon_restart/names_and_ports": "far → web on red"})
+@fault(
+    site="shop",
+    reddens={f"{HERE}/published_port": "far → web on red"},
+    spares=(f"{HERE}/names",),
+)
 def published_port_shut(shop: Shop) -> Iterator[None]:
     """A firewall of somebody else's on the host drops what comes for the published port."""
     with shop.red.rule("raw", "PREROUTING", "-p", "tcp", "--dport", str(PUBLISHED), "-j", "DROP"):
         yield
 
 
-@fault(site="shop", reddens={"docker/daemon_restart/names_and_ports": "client → resolver"})
+@fault(
+    site="shop",
+    reddens={f"{HERE}/names": "client → resolver"},
+    spares=(f"{HERE}/published_port",),
+)
 def name_taken(shop: Shop) -> Iterator[None]:
     """Another container of the network has the server's name for an alias, and comes back as well."""
     squatter = shop.red.container("squatter", "shop", aliases=["web"], restart_policy=ALWAYS)
@@ -99,14 +91,37 @@ def name_taken(shop: Shop) -> Iterator[None]:
     remove(shop.lab, squatter)
 
 
-def test_names_and_ports(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
-    """Before it and after it each has the other's name, and outside reaches what is published at the host."""
-    client, web = shop.open()
-    before = shop.promised(client, web)
+def test_names(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
+    """Before it and after it each of two containers has the other's name, and reaches it by that."""
+    pair = [shop.open("client"), shop.open("web")]
+    before = by_name(*pair)
     first = lab_prober.sweep(tuple(before))
-    client, web = restart_daemon(shop.lab, shop.red, client, web)
-    after = shop.promised(client, web)
+    pair = restart_daemon(shop.lab, shop.red, *pair)
+    after = by_name(*pair)
     second = lab_prober.sweep(tuple(after))
-    remove(shop.lab, client, web)
+    remove(shop.lab, *pair)
 
     proof.concludes(judge(before, first), judge(after, second))
+
+
+def test_published_port(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
+    """Before it and after it outside reaches what is published at the host, by TCP and by UDP."""
+    web = shop.open("web", "tcp", "udp")
+    cells = every([shop.far], [host_port(web, shop.red.endpoint)], [tcp(PUBLISHED), udp(PUBLISHED)])
+    first = lab_prober.sweep(cells)
+    (web,) = restart_daemon(shop.lab, shop.red, web)
+    second = lab_prober.sweep(cells)
+    remove(shop.lab, web)
+
+    proof.concludes(*(judge(all_of(cells, reached()), seen) for seen in (first, second)))
+
+
+def by_name(client: ContainerEndpoint, web: ContainerEndpoint) -> dict[Cell, Expectation]:
+    """Names lead to addresses, and the server is reached by its name."""
+    names = {
+        cell: reached(answers=[str(address_of(peer))])
+        for asking, peer in ((client, web), (web, client))
+        for cell in every([asking], [RESOLVER], [lookup(peer.container)])
+    }
+    called = Destination("web", web.container, frozenset({web.identity}), web)
+    return names | all_of(every([client], [called], [tcp(PORT), udp(PORT)]), reached())

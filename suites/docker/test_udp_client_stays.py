@@ -22,14 +22,14 @@ from fixtures.endpoints.together import both
 from fixtures.faults.fault import fault
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
-from fixtures.lab.lifetime import remove, start_again, stop
+from fixtures.lab.lifetime import remove, restart, start_again, stop
 from fixtures.lab.machine import Machine
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import address_of, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.source_ports import unused_port
-from fixtures.probes.ways import udp
+from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, not_reached, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
@@ -37,7 +37,9 @@ from fixtures.world.ways_in import host_port
 
 pytestmark = [pytest.mark.claim("DKR-3"), pytest.mark.needs("bridge", "conntrack")]
 
+HERE = "docker/udp_client_stays"
 PUBLISHED, PORT = 18081, 8080
+PORTS = {f"{PORT}/{protocol}": PUBLISHED for protocol in ("tcp", "udp")}
 LAN, CLIENT = IPv4Interface("192.0.2.1/24"), IPv4Interface("192.0.2.9/24")
 
 
@@ -64,7 +66,11 @@ def quay(lab: Lab) -> Quay:
     return Quay(lab, red, outside, red.container("stranger"))
 
 
-@fault(site="quay", reddens={"docker/udp_client_stays/follows_to_the_new_address": "stranger"})
+@fault(
+    site="quay",
+    reddens={f"{HERE}/follows_to_the_new_address": "stranger"},
+    spares=(f"{HERE}/new_connections",),
+)
 def remembered_for_ever(quay: Quay) -> Iterator[None]:
     """The host leads the client to somebody else, as it does where it remembers who had an address before."""
     target = f"{address_of(quay.stranger)}:{PORT}"
@@ -72,9 +78,20 @@ def remembered_for_ever(quay: Quay) -> Iterator[None]:
         yield
 
 
+@fault(
+    site="quay",
+    reddens={f"{HERE}/new_connections": "outside → web on red"},
+    spares=(f"{HERE}/follows_to_the_new_address",),
+)
+def tcp_is_shut(quay: Quay) -> Iterator[None]:
+    """A firewall of somebody else's on the host drops TCP for the published port."""
+    with quay.red.rule("raw", "PREROUTING", "-p", "tcp", "--dport", str(PUBLISHED), "-j", "DROP"):
+        yield
+
+
 def test_follows_to_the_new_address(quay: Quay, lab_prober: Prober, proof: Proof) -> None:
     """Asked before, in vain while it is stopped, and again after: web answers at once, and never its heir."""
-    web = quay.red.container("web", udp=[PORT], ports={f"{PORT}/udp": PUBLISHED})
+    web = quay.red.container("web", udp=[PORT], ports=PORTS)
     port = unused_port()
     asked = quay.asked(web, port)
     before = lab_prober.sweep(asked)
@@ -91,3 +108,16 @@ def test_follows_to_the_new_address(quay: Quay, lab_prober: Prober, proof: Proof
     answered, silent = judge(all_of(asked, reached()), before), judge(all_of(asked, not_reached()), meanwhile)
     proof.concludes(answered, silent, after.judgement)
     proof.measured("answered again after", after.took, "s")
+
+
+def test_new_connections(quay: Quay, lab_prober: Prober, proof: Proof) -> None:
+    """A client that connects anew each time, by TCP, is served before the restart and after it."""
+    web = quay.red.container("web", ports=PORTS)
+    way = tcp(PUBLISHED, timeout=quay.lab.engine.patience)
+    cells = every([quay.outside.endpoint], [host_port(web, quay.red.endpoint)], [way])
+    before = lab_prober.sweep(cells)
+    web = restart(quay.lab, web)
+    after = lab_prober.sweep(cells)
+    remove(quay.lab, web)
+
+    proof.concludes(*(judge(all_of(cells, reached()), seen) for seen in (before, after)))

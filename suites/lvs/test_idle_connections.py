@@ -96,7 +96,7 @@ def forgets_at_once(silent: Quiet) -> Iterator[None]:
     reddens={f"{HERE}/reset_after_it": "nobody answers over it any more"},
     spares=(f"{HERE}/kept_within_the_timeout",),
 )
-def iptables_translates(silent: Quiet) -> Iterator[None]:
+def another_translates_first(silent: Quiet) -> Iterator[None]:
     """A rule takes the requests before IPVS sees them: the kernel remembers those for days."""
     director, iptables = silent.farm.director, silent.farm.lab.engine.iptables
     target = str(address_of(silent.farm.two.endpoint))

@@ -22,15 +22,22 @@ import pytest
 from clusters.waiting import TIMEOUTS, poll
 from fixtures.endpoints.endpoint import Endpoint
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import dropped
 from fixtures.lab.lab import Lab
 from fixtures.lab.machine import Machine
 from fixtures.lab.topologies.segment import Segment, segment
 from fixtures.plugins.proof import Proof
 from fixtures.probes.kernel import addresses_everywhere, default_routes
+from fixtures.probes.plan import at, every
+from fixtures.probes.runner import Prober
+from fixtures.probes.ways import ping, tcp
+from fixtures.verdicts.expectation import all_of, reached
+from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import IPAddress
 
 pytestmark = [pytest.mark.claim("MVL-1"), pytest.mark.needs("macvlan", "ipv6")]
 
+HERE = "macvlan_vlan/router_advertisements"
 PREFIX = IPv6Network("2001:db8:7::/64")
 WITH_IPV6 = {f"net.ipv6.conf.{which}.disable_ipv6": "0" for which in ("all", "default")}
 """Docker switches IPv6 off for a container that it gives no address of it."""
@@ -44,6 +51,10 @@ class Spoken:
     segment: Segment
     gate: Machine
     plain: Machine
+
+    def advertise(self) -> None:
+        """The gate says once that it is a router; in vain until its kernel has made sure of its address."""
+        self.gate.run("python3", "-m", "agent", "advertise", "eth0", str(PREFIX), check=False)
 
     def taken(self, place: Endpoint) -> frozenset[IPAddress]:
         """The addresses of the router's prefix that a place has."""
@@ -75,7 +86,11 @@ def spoken(lab: Lab) -> Spoken:
     return Spoken(lab, made, gate, plain)
 
 
-@fault(site="spoken", reddens={"macvlan_vlan/router_advertisements/not_believed": "one has no address"})
+@fault(
+    site="spoken",
+    reddens={f"{HERE}/not_believed": "one has no address"},
+    spares=(f"{HERE}/ipv4_as_before",),
+)
 def ipv6_switched_on(spoken: Spoken) -> Iterator[None]:
     """Somebody has switched IPv6 on for the container's link, and left it to believe routers."""
     red, one = spoken.segment.red, spoken.segment.one
@@ -85,13 +100,35 @@ def ipv6_switched_on(spoken: Spoken) -> Iterator[None]:
     red.as_root(*inside, "net.ipv6.conf.eth0.disable_ipv6=1")
 
 
+@fault(
+    site="spoken",
+    reddens={f"{HERE}/ipv4_as_before": "peer → one"},
+    spares=(f"{HERE}/not_believed",),
+)
+def tcp_dropped(spoken: Spoken) -> Iterator[None]:
+    """The switch drops TCP over IPv4."""
+    with dropped(spoken.segment.switch, "ip protocol tcp"):
+        yield
+
+
+def test_ipv4_as_before(spoken: Spoken, lab_prober: Prober, proof: Proof) -> None:
+    """While a router speaks on the segment, peer and containers reach each other over IPv4 as without it."""
+    cells = every(
+        [spoken.segment.peer.endpoint], [at(one) for one in spoken.segment.children], [tcp(8080), ping()]
+    )
+    with spoken.forgotten_afterwards():
+        spoken.advertise()
+        seen = lab_prober.sweep(cells)
+
+    proof.concludes(judge(all_of(cells, reached()), seen))
+
+
 def test_not_believed(spoken: Spoken, proof: Proof) -> None:
     """A plain machine takes an address of a router's prefix, the containers neither that nor a route."""
     plain = spoken.plain.endpoint
 
     def heard() -> bool:
-        # In vain as long as its kernel has not made sure that nobody else has its address.
-        spoken.gate.run("python3", "-m", "agent", "advertise", "eth0", str(PREFIX), check=False)
+        spoken.advertise()
         return bool(spoken.taken(plain))
 
     with spoken.forgotten_afterwards():

@@ -26,6 +26,7 @@ import pytest
 
 from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import mtu
 from fixtures.faults.switch_levers import joined, native, not_carried, tagged
 from fixtures.lab.docker_host import WITHOUT_NAT
 from fixtures.lab.lab import Lab
@@ -37,7 +38,7 @@ from fixtures.probes.frames import Direction, Frame
 from fixtures.probes.kernel import look_at, quiet
 from fixtures.probes.plan import Destination, at, between, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import ping, tcp, udp
+from fixtures.probes.ways import filling, ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import IPAddress, Probe
@@ -49,6 +50,7 @@ NOBODY_IN_10, NOBODY_IN_20 = Destination("nobody", "192.0.2.99"), Destination("n
 """Addresses that nobody has: who asks for them asks by broadcast, and gets no answer."""
 PORTS = {"to-red": (10, 20), "to-blue": (10, 20), "to-ten": (10,), "to-twenty": (20,)}
 TRUNKS = ("to-red", "to-blue")
+MTU = 1500
 SOURCE_PORT = 40010
 """Of the TCP connection whose bare segments (handshake, acknowledgements, end) are to be seen as well."""
 
@@ -147,6 +149,17 @@ def access_port_that_tags(wired: Wired) -> Iterator[None]:
         yield
 
 
+@fault(
+    site="wired",
+    reddens={"macvlan_vlan/vlans_on_a_trunk/full_frames": "red10"},
+    spares=("macvlan_vlan/vlans_on_a_trunk/not_even_arp", "macvlan_vlan/vlans_on_a_trunk/every_frame_has_its_tag"),
+)
+def no_room_for_the_tag(wired: Wired) -> Iterator[None]:
+    """The switch's port to red takes frames that are five bytes shorter than full ones."""
+    with mtu(wired.switch, "to-red", MTU - 5):
+        yield
+
+
 @pytest.mark.claim("MVL-5")
 def test_joins_what_is_in_it_and_nothing_else(lab: Lab, wired: Wired, lab_prober: Prober, proof: Proof) -> None:
     """In one VLAN TCP and ICMP arrive, over trunk and access port; in two, of one subnet, nothing does."""
@@ -226,6 +239,27 @@ def test_access_port(lab: Lab, wired: Wired, lab_prober: Prober, proof: Proof) -
     proof.concludes(judge(all_of(cells, reached()), sweep))
     way, seen = {("to-twenty", ()), ("to-blue", (20,))}, _places(frames)
     proof.fact("untagged on the access port, VLAN 20 on the trunk", seen == way, _in_words(seen))
+
+
+@pytest.mark.claim("MVL-6")
+def test_full_frames(lab: Lab, wired: Wired, lab_prober: Prober, proof: Proof) -> None:
+    """UDP and ICMP in packets of 1500 bytes pass the trunk both ways, and 20 kB by TCP: none is cut.
+
+    A card or a switch that counts the tag as part of the frame drops what is full, and nothing else: handshakes
+    and small answers pass, and transfers stand still.
+    """
+    patience = lab.engine.patience
+    ways = [*filling(8080, MTU, timeout=patience), tcp(8080, size=20_000, timeout=patience)]
+    cells = between([wired.red10, wired.ten], ways)
+
+    with lab.capture.on([wired.switch.endpoint], cells, links=["to-red"]) as taps:
+        seen = lab_prober.sweep(cells)
+
+    packets = [frame.packet for frame in taps.frames if frame.packet]
+    longest, cut = max((it.length for it in packets), default=0), [str(it) for it in packets if it.fragment]
+    proof.concludes(judge(all_of(cells, reached()), seen))
+    proof.fact(f"the longest of {len(packets)} packets has the whole MTU", longest == MTU, longest)
+    proof.fact("none is cut", not cut, cut[:5] or "none")
 
 
 def _three_ways(lab: Lab) -> list[Probe]:

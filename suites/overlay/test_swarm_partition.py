@@ -37,6 +37,7 @@ from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import Expectation, all_of, no_such_name, reached
+from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.world.ways_in import RESOLVER
 
@@ -91,11 +92,49 @@ def _inside(host: DockerHost, number: int) -> ContainerEndpoint:
 @fault(
     site="pair",
     reddens={f"{HERE}/first_contact": "newcomer", f"{HERE}/after_a_partition": "red-in"},
+    spares=(f"{HERE}/known_already", f"{HERE}/names_already"),
 )
 def gossip_stopped(pair: Pair) -> Iterator[None]:
     """The switch carries everything but the hosts' gossip."""
     with dropped(pair.switch, "ip protocol { tcp, udp }", "th dport 7946"):
         yield
+
+
+@fault(
+    site="pair",
+    reddens={f"{HERE}/known_already": "blue-in → red-in", f"{HERE}/first_contact": "red-in → newcomer"},
+    spares=(f"{HERE}/names_already",),
+)
+def tunnel_stopped(pair: Pair) -> Iterator[None]:
+    """The switch drops VXLAN, and leaves the hosts' gossip alone."""
+    with dropped(pair.switch, "ip protocol udp", "udp dport 4789"):
+        yield
+
+
+@fault(
+    site="pair",
+    reddens={f"{HERE}/names_already": "red-in → resolver"},
+    spares=(f"{HERE}/known_already",),
+)
+def name_taken(pair: Pair) -> Iterator[None]:
+    """Another container of the network has the name of blue's for an alias."""
+    squatter = pair.red.container("squatter", "joined", aliases=[pair.members[1].container])
+    yield
+    remove(pair.lab, squatter)
+
+
+def test_known_already(pair: Pair, lab_prober: Prober, proof: Proof) -> None:
+    """Two that have stood for a while reach each other both ways."""
+    cells = between(pair.members, WAYS)
+
+    proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
+
+
+def test_names_already(pair: Pair, lab_prober: Prober, proof: Proof) -> None:
+    """Two that have stood for a while have each other's names."""
+    names = pair.names()
+
+    proof.concludes(judge(names, lab_prober.sweep(tuple(names))))
 
 
 def test_first_contact(lab: Lab, pair: Pair, lab_prober: Prober, proof: Proof) -> None:
