@@ -116,7 +116,7 @@ def tunnel_stopped(pair: Pair) -> Iterator[None]:
     reddens={f"{HERE}/names_already": "red-in → resolver"},
     spares=(f"{HERE}/known_already",),
 )
-def name_taken(pair: Pair) -> Iterator[None]:
+def blues_name_taken(pair: Pair) -> Iterator[None]:
     """Another container of the network has the name of blue's for an alias."""
     squatter = pair.red.container("squatter", "joined", aliases=[pair.members[1].container])
     yield
