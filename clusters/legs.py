@@ -19,6 +19,8 @@ SUITES = {
     "": ("suites/kubernetes", "suites/policy"),
     "faults-": ("suites/kubernetes", "suites/policy", "--faults"),
     FEW: ("suites/kubernetes", "--faults=few"),
+    "policy-matrix-": ("suites/policy_matrix",),
+    "faults-policy-matrix-": ("suites/policy_matrix", "--faults"),
     "performance-": ("suites/performance",),
     "disruption-": ("suites/disruption",),
     "faults-disruption-": ("suites/disruption", "--faults"),
