@@ -20,7 +20,6 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, blocked, reached, refused
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Protocol
 from fixtures.world.service_set import Services
 from fixtures.world.services import WEB, Service, ServiceSpec, endpoints_by_hand
 from fixtures.world.ways_in import cluster_ip
@@ -57,13 +56,12 @@ def test_a_slice(world: World, services: Services, prober: Prober, proof: Proof)
 
     with services.by_hand("listed", slices) as made:
         there, pods = [cluster_ip(made.served_by([remote]))], world.one_pod_of_each_node
-        cells = every(pods, there, [tcp(80), udp(80)]) + every(world.open_nodes, there, [tcp(80)])
+        cells = every(pods, there, [tcp(80), udp(80)]) + every(world.nodes, there, [tcp(80)])
         counted = must_become(prober, all_of(cells, reached()))
         (found,) = (it["metadata"]["name"] for it in slices(made))
         world.api.patch(ENDPOINT_SLICE, found, {"metadata": {"labels": {HEADLESS: ""}}}, world.namespace)
-        # By TCP alone until then: a node refuses each address some six times a second, and no more.
-        by_tcp = [cell for cell in cells if cell.probe.protocol is Protocol.TCP]
-        left = must_become(prober, all_of(by_tcp, refused()))
+        # Nodes alone until then: a node refuses each pod once a second, and itself as often as it asks.
+        left = must_become(prober, all_of(every(world.nodes, there, [tcp(80)]), refused()))
         everywhere = prober.sweep(cells)
 
     proof.concludes(counted.judgement, left.judgement, judge(all_of(cells, refused()), everywhere))
