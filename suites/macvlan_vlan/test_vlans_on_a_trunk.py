@@ -255,10 +255,11 @@ def test_full_frames(lab: Lab, wired: Wired, lab_prober: Prober, proof: Proof) -
     with lab.capture.on([wired.switch.endpoint], cells, links=["to-red"]) as taps:
         seen = lab_prober.sweep(cells)
 
-    packets = [frame.packet for frame in taps.frames if frame.packet]
+    # Segments of TCP are cut by the card, where one is: these show as one long packet.
+    packets = [it.packet for it in taps.frames if it.packet and it.packet.protocol != "tcp"]
     longest, cut = max((it.length for it in packets), default=0), [str(it) for it in packets if it.fragment]
     proof.concludes(judge(all_of(cells, reached()), seen))
-    proof.fact(f"the longest of {len(packets)} packets has the whole MTU", longest == MTU, longest)
+    proof.fact(f"the longest of {len(packets)} datagrams has the whole MTU", longest == MTU, longest)
     proof.fact("none is cut", not cut, cut[:5] or "none")
 
 
