@@ -26,7 +26,7 @@ from fixtures.probes.policy_promises import by_policy
 from fixtures.probes.runner import Prober
 from fixtures.report.recorder import Run
 from fixtures.verdicts.expectation import all_of, reached
-from fixtures.verdicts.judge import Judgement
+from fixtures.verdicts.judge import Judgement, judge
 from fixtures.world.populace import SETTLED_WITHIN, WAYS, Populace
 from fixtures.world.world import World
 from suites.policy_matrix.cases import Case, cases
@@ -59,9 +59,13 @@ def port_denied_besides(site: Site) -> Iterator[None]:
         yield
 
 
-def test_open_before(opened: Judgement, proof: Proof) -> None:
+def test_open_before(populace: Populace, opened: Judgement, prober: Prober, proof: Proof) -> None:
     """Before the first case every pod reaches every other."""
-    proof.concludes(opened)
+    cells = between(populace.values(), WAYS)
+
+    seen = prober.sweep(cells)
+
+    proof.concludes(opened, judge(all_of(cells, reached()), seen))
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
