@@ -156,8 +156,12 @@ class Api:
                 return None
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "") -> dict[str, Object]:
-        """All objects of a kind that the selectors choose, by name."""
+        """All objects of a kind that the selectors choose, by name; of a namespace where the kind has any."""
         return self._snapshot(kind, namespace, labels, fields)[0]
+
+    def everywhere(self, kind: Kind) -> tuple[Object, ...]:
+        """The objects of a kind in every namespace, where two may have one name."""
+        return self._found(kind, "", "")[0]
 
     def proxied(self, kind: Kind, name: str, namespace: str, *, within: float = 2.0) -> Mapping[str, str]:
         """GET / from a Pod or Service, named "web:8080" with its port, through the server; the answer's headers.
@@ -276,14 +280,20 @@ class Api:
         self, kind: Kind, namespace: str, labels: str, fields: str = ""
     ) -> tuple[dict[str, Object], str]:
         """The objects by name, and the version of that state of the cluster."""
+        found, version = self._found(kind, namespace, labels, fields)
+        return {item["metadata"]["name"]: item for item in found}, version
+
+    def _found(
+        self, kind: Kind, namespace: str, labels: str, fields: str = ""
+    ) -> tuple[tuple[Object, ...], str]:
+        """The objects, and the version of that state of the cluster."""
         resource, where = self._address(kind, namespace)
         with _explained(f"list {kind}s"):
             found = _plain(
                 self._dynamic.get(resource, label_selector=labels or None, field_selector=fields or None, **where)
             )
         marks = {"apiVersion": kind.api_version, "kind": kind.name}
-        items = {item["metadata"]["name"]: {**marks, **item} for item in found["items"]}
-        return items, found["metadata"]["resourceVersion"]
+        return tuple({**marks, **item} for item in found["items"]), found["metadata"]["resourceVersion"]
 
     def _address(self, kind: Kind, namespace: str) -> tuple[Any, dict[str, str]]:
         """The resource behind a kind, and the namespace to say where it has any."""

@@ -79,7 +79,7 @@ def _profile(api: Api, machines: Sequence[Node]) -> Profile:
 def _pods(api: Api, machines: Sequence[Node]) -> tuple[IPNetwork, ...]:
     """The smallest range of each family that has every node's podCIDR, and every pod on a network of its own."""
     known = [cidr for node in machines for cidr in node.pod_cidrs]
-    for pod in api.list(POD).values():
+    for pod in api.everywhere(POD):
         if not pod["spec"].get("hostNetwork"):
             known += [ip_network(it["ip"]) for it in pod.get("status", {}).get("podIPs", [])]
     if not known:

@@ -28,8 +28,6 @@ from fixtures.world.world import World
 pytestmark = [pytest.mark.claim("RUN-1"), pytest.mark.at_end]
 
 HARMLESS = {
-    r"plugin/errors: .* (NXDOMAIN|read udp|i/o timeout)": "CoreDNS notes each question that its upstream"
-    " fails, and the drain knows no name",
     r"the object has been modified": "of two writers of one object the loser tries again",
     r"too old resource version|unable to decode an event from the watch stream": "a watch ends when its server"
     " compacts, and is begun anew",
