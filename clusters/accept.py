@@ -30,6 +30,8 @@ class Acceptance:
     old: Side
     new: Side
     more: tuple[str, ...] = ()
+    expected: Path | None = None
+    """A file of failures that are known."""
 
     @property
     def leg(self) -> Leg:
@@ -59,6 +61,7 @@ def asked(arguments: Sequence[str]) -> Acceptance:
     new = parser.add_mutually_exclusive_group(required=True)
     new.add_argument("--to", dest="new", metavar="RELEASE", help="what is to be")
     new.add_argument("--cni-manifest", type=Path, metavar="FILE", help="or a build, by its manifest")
+    parser.add_argument("--expected", type=Path, metavar="FILE", help="failures that are known (docs/usage.md)")
     parser.add_argument("--cni-image", action="append", default=[], metavar="NAME=TAR|REFERENCE")
     found, more = parser.parse_known_args(list(arguments))
     cni = load_cni(load_profile(found.profile).cni)
@@ -66,12 +69,15 @@ def asked(arguments: Sequence[str]) -> Acceptance:
     def release(version: str) -> Side:
         return Side(chosen_version(cni, version), (f"--cni-version={version}",))
 
+    expected = found.expected.resolve() if found.expected else None
+    if expected and not expected.is_file():
+        raise UsageError(f"accept: --expected: {found.expected} is no file")
     build = CniBuild.asked(found.cni_manifest, found.cni_image)
     if build is None:
-        return Acceptance(found.profile, release(found.old), release(found.new), tuple(more))
+        return Acceptance(found.profile, release(found.old), release(found.new), tuple(more), expected)
     given = [f"--cni-image={image}" for image in found.cni_image]
     to = Side(build.manifest.stem, (f"--cni-manifest={build.manifest}", *given))
-    return Acceptance(found.profile, release(found.old), to, tuple(more))
+    return Acceptance(found.profile, release(found.old), to, tuple(more), expected)
 
 
 def accept(wanted: Acceptance, run: Callable[[Leg, list[str]], int]) -> int:
@@ -85,8 +91,8 @@ def accept(wanted: Acceptance, run: Callable[[Leg, list[str]], int]) -> int:
         status = run(wanted.leg, wanted.arguments(side))
         if not (folder / "report.json").exists():
             return status or 1
-    told = shell.run(
-        [sys.executable, "-m", "fixtures.report", "diff", *folders], cwd=ROOT, check=False, timeout=300
-    )
+    known = [f"--expected={wanted.expected}"] if wanted.expected else []
+    words: list[shell.Argument] = [sys.executable, "-m", "fixtures.report", "diff", *folders, *known]
+    told = shell.run(words, cwd=ROOT, check=False, timeout=300)
     print(told.stdout or told.stderr, end="")  # noqa: T201 - what it is for
     return told.status

@@ -283,9 +283,7 @@ class Api:
         found, version = self._found(kind, namespace, labels, fields)
         return {item["metadata"]["name"]: item for item in found}, version
 
-    def _found(
-        self, kind: Kind, namespace: str, labels: str, fields: str = ""
-    ) -> tuple[tuple[Object, ...], str]:
+    def _found(self, kind: Kind, namespace: str, labels: str, fields: str = "") -> tuple[tuple[Object, ...], str]:
         """The objects, and the version of that state of the cluster."""
         resource, where = self._address(kind, namespace)
         with _explained(f"list {kind}s"):

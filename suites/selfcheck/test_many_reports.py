@@ -118,6 +118,34 @@ def test_what_says_nothing_about_one_another_is_refused(
     assert "no check says anything else" in capsys.readouterr().out
 
 
+ENTRY = "- check: {}\n  reason: the release has it\n  link: https://example.com/1\n"
+
+
+def test_what_is_expected_is_no_regression_and_an_entry_that_is_over_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(report("a", check("x/one", PASS), check("y", PASS)), tmp_path / "old")
+    write(report("a", check("x/one", FAIL), check("y", PASS)), tmp_path / "new")
+    (tmp_path / "known.yaml").write_text(ENTRY.format("x/*") + ENTRY.format("y"))
+    folders = [str(tmp_path / "old"), str(tmp_path / "new")]
+    assert main(["diff", *folders]) == 1
+    assert main(["diff", *folders, f"--expected={tmp_path / 'known.yaml'}"]) == 0
+    said = capsys.readouterr().out
+    assert "failed as expected   x/one  the release has it (https://example.com/1)" in said
+    assert "no longer expected   y  nothing that it speaks of is red" in said
+
+
+@pytest.mark.parametrize(
+    "text", ["- check: x\n", ENTRY.format("''"), "a: b", "- [", ENTRY.format("x") + "  more: 1\n"]
+)
+def test_an_entry_that_is_not_whole_is_refused(tmp_path: Path, text: str) -> None:
+    write(report("a", check("x", PASS)), tmp_path / "a")
+    (tmp_path / "known.yaml").write_text(text)
+    folder = str(tmp_path / "a")
+    assert main(["diff", folder, folder, f"--expected={tmp_path / 'known.yaml'}"]) == 2
+    assert main(["diff", folder, folder, "--expected=nowhere.yaml"]) == 2
+
+
 def test_the_matrix_is_written(tmp_path: Path) -> None:
     write(report("a", check("x", PASS, "POD-1")), tmp_path / "a")
     assert main(["matrix", str(tmp_path / "a"), "--to", str(tmp_path / "matrix.md")]) == 0
