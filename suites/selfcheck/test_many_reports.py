@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from clusters.legs import ROOT
 from fixtures.report.__main__ import main
 from fixtures.report.compare import NotComparable, compare
 from fixtures.report.grid import grid, markdown
-from fixtures.report.model import Check, Environment, Memory, Report, Totals, Versions
+from fixtures.report.model import Check, Environment, Measure, Memory, Report, Totals, Versions
 from fixtures.report.write import write
 from fixtures.verdicts.verdict import Verdict, merged
 
@@ -150,3 +153,22 @@ def test_the_matrix_is_written(tmp_path: Path) -> None:
     write(report("a", check("x", PASS, "POD-1")), tmp_path / "a")
     assert main(["matrix", str(tmp_path / "a"), "--to", str(tmp_path / "matrix.md")]) == 0
     assert "| POD-1 | pass |" in (tmp_path / "matrix.md").read_text()
+
+
+def test_what_is_written_is_as_its_schema_says(tmp_path: Path) -> None:
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    write(report("a", check("x", PASS, "POD-1")), tmp_path)
+    written = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(written, schema)
+    del written["checks"][0]["verdict"]
+    with pytest.raises(jsonschema.ValidationError, match="'verdict' is a required property"):
+        jsonschema.validate(written, schema)
+
+
+def test_numbers_are_written_for_graphs(tmp_path: Path) -> None:
+    number = Measure(name='until "it" holds', value=1.5, unit="s")
+    measured = check("x", FAIL).model_copy(update={"measures": (number,)})
+    write(report("a", measured), tmp_path)
+    lines = (tmp_path / "metrics.prom").read_text().splitlines()
+    assert 'netproof_check_verdict{check="x",leg="a",verdict="FAIL"} 1.0' in lines
+    assert 'netproof_measure{check="x",leg="a",measure="until \\"it\\" holds",unit="s"} 1.5' in lines
