@@ -149,6 +149,19 @@ def test_an_entry_that_is_not_whole_is_refused(tmp_path: Path, text: str) -> Non
     assert main(["diff", folder, folder, "--expected=nowhere.yaml"]) == 2
 
 
+def test_the_same_as_json_and_for_a_pull_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "PASS → FAIL: x because"
+    write(report("a", check("x", PASS)), tmp_path / "old")
+    write(report("a", check("x", FAIL)), tmp_path / "new")
+    folders = [str(tmp_path / "old"), str(tmp_path / "new")]
+    assert main(["diff", *folders, "--markdown"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["**1 regressed**", "", "| | check | |", "|---|---|---|", f"| regressed | `x` | {line} |"]
+    assert main(["diff", *folders, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["regressed"], told["worse"]) == ({"x": line}, True)
+
+
 def test_the_matrix_is_written(tmp_path: Path) -> None:
     write(report("a", check("x", PASS, "POD-1")), tmp_path / "a")
     assert main(["matrix", str(tmp_path / "a"), "--to", str(tmp_path / "matrix.md")]) == 0
