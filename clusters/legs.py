@@ -21,6 +21,8 @@ SUITES = {
     FEW: ("suites/kubernetes", "--faults=few"),
     "policy-matrix-": ("suites/policy_matrix",),
     "faults-policy-matrix-": ("suites/policy_matrix", "--faults"),
+    "search-policy-": ("suites/policy_search",),
+    "faults-search-policy-": ("suites/policy_search", "--faults"),
     "performance-": ("suites/performance",),
     "disruption-": ("suites/disruption",),
     "faults-disruption-": ("suites/disruption", "--faults"),
