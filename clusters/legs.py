@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from clusters.model import UsageError, load_profile, profile_names
+from clusters.features import Feature
+from clusters.model import UsageError, features, load_cni, load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
 FEW = "few-faults-"
@@ -22,12 +23,16 @@ SUITES = {
     "policy-matrix-": ("suites/policy_matrix",),
     "faults-policy-matrix-": ("suites/policy_matrix", "--faults"),
     "search-policy-": ("suites/policy_search",),
-    "faults-search-policy-": ("suites/policy_search", "--faults"),
+    "faults-search-policy-": ("suites/policy_search", "--faults", "--minutes=1"),
     "performance-": ("suites/performance",),
     "disruption-": ("suites/disruption",),
     "faults-disruption-": ("suites/disruption", "--faults"),
 }
 """What a profile's legs are called (a prefix before the profile's name), and what each has pytest run."""
+ASK_FOR = dict.fromkeys(
+    ("policy-matrix-", "faults-policy-matrix-", "search-policy-", "faults-search-policy-"), Feature.NETWORK_POLICY
+)
+"""Legs of profiles with that feature alone: every check of theirs is about it."""
 WITHOUT_CLUSTER = {
     "linux": "what the kernel gives: namespaces, veth, bridges, the order of the hooks",
     "docker": "Docker's network modes on one host: host, bridge, container, none",
@@ -63,6 +68,7 @@ def profile_legs() -> tuple[Leg, ...]:
         Leg(f"{prefix}{name}", _summary(prefix, name), command=("pytest", *suite, f"--profile={name}"))
         for name in profile_names()
         for prefix, suite in SUITES.items()
+        if prefix not in ASK_FOR or ASK_FOR[prefix] in _features(name)
     )
 
 
@@ -77,6 +83,11 @@ def suite_legs() -> tuple[Leg, ...]:
             for name, folder in folders.items()
         ),
     )
+
+
+def _features(name: str) -> frozenset[Feature]:
+    profile = load_profile(name)
+    return features(load_cni(profile.cni), profile)
 
 
 def existing_leg() -> Leg:

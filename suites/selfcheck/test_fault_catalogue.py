@@ -20,7 +20,8 @@ from fixtures.plugins.checks import check_id
 from fixtures.verdicts.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
-ON_A_CLUSTER = tuple(ROOT / "suites" / name for name in ("kubernetes", "policy", "disruption"))
+SUITES_ON_A_CLUSTER = ("kubernetes", "policy", "policy_matrix", "policy_search", "disruption")
+ON_A_CLUSTER = tuple(ROOT / "suites" / name for name in SUITES_ON_A_CLUSTER)
 WITH_LABS = sorted({ROOT / leg.command[1] for leg in suite_legs()})
 
 BEYOND_FAULTS = {
