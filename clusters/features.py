@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -43,8 +44,14 @@ class Feature(StrEnum):
     """Services are carried by virtual servers in the kernel."""
     UDP_FORGOTTEN_AT_ZERO = "udp-forgotten-at-zero"
     """kube-proxy wipes what is remembered of UDP clients also when a Service loses its last endpoint. Releases of
-    Kubernetes from 1.32 to the summer of 2026 do not (kubernetes/kubernetes#139628)."""
+    Kubernetes from 1.32 to 1.36 do not (kubernetes/kubernetes#139628): `forgets_udp_at_zero`."""
     SEVERAL_RELEASES = "several-releases"
     """More than one release of the CNI is known, so that a cluster can go from one to another."""
     IPV6 = "ipv6"
     """Pods and Services have IPv6 addresses as well."""
+
+
+def forgets_udp_at_zero(kubernetes: str) -> bool:
+    """Whether a release ("v1.37.2") has UDP_FORGOTTEN_AT_ZERO: v1.36.3 was seen without it, v1.37.2 with it."""
+    found = re.match(r"v1\.(\d+)", kubernetes)
+    return found is None or int(found[1]) not in range(32, 37)

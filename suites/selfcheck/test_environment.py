@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusters.capabilities import Capability, Found
-from clusters.features import Feature
+from clusters.features import Feature, forgets_udp_at_zero
 from fixtures.plugins.environment import does_not_apply, kernel_has
 from fixtures.verdicts.verdict import NotSupportedHere, Unknown
 
@@ -71,3 +71,10 @@ def test_what_the_kernel_lacks_is_named_with_its_module() -> None:
 def test_what_could_not_be_tried_cannot_be_told() -> None:
     with pytest.raises(Unknown, match="whether the kernel has vlan could not be found out: no image"):
         kernel_has(Capability.VLAN, Found(able=None, detail="no image"))
+
+
+@pytest.mark.parametrize(
+    ("release", "forgets"), [("v1.31.9", True), ("v1.32.0", False), ("v1.36.3", False), ("v1.37.2", True)]
+)
+def test_which_releases_forget_udp_clients_at_zero_endpoints(release: str, forgets: bool) -> None:
+    assert forgets_udp_at_zero(release) is forgets
