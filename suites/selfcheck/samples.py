@@ -75,6 +75,7 @@ observations = st.builds(
     seen_as=st.none() | st.tuples(addresses, ports),
     served_at=st.none() | st.tuples(addresses, ports),
     source_address=st.none() | st.tuples(addresses, ports),
+    asked_at=st.none() | addresses,
     connect_seconds=durations,
     seconds=durations,
     received=st.integers(0, 2**40),

@@ -60,9 +60,10 @@ def came(destination: str = NOBODY, port: int = 80, *, protocol: str = "tcp", ma
 def test_a_checks_own_questions_are_known_by_marker_and_by_address() -> None:
     silent = saw(cell("client", "service/web", port=80), Outcome.TIMED_OUT)
     answered = saw(cell("client", "server", port=80))
-    asked = [silent, answered, saw(cell("client", "other", marker=MARKER), Outcome.TIMED_OUT)]
+    by_name = saw(cell("client", "service/web", port=80), Outcome.TIMED_OUT, asked_at=ip_address("10.96.0.9"))
+    asked = [silent, answered, by_name, saw(cell("client", "other", marker=MARKER), Outcome.TIMED_OUT)]
 
-    own = [came(silent.cell.address), came(marker=MARKER)]
+    own = [came(silent.cell.address), came("10.96.0.9"), came(marker=MARKER)]
     foreign = [came(answered.cell.address), came(silent.cell.address, 81), came(), came(protocol="udp")]
 
     assert unasked([*own, *foreign], asked) == foreign

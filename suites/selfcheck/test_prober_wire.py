@@ -50,6 +50,7 @@ answers = st.builds(
     seen_as=pairs,
     served_at=pairs,
     source_address=pairs,
+    asked_at=st.sampled_from(["", "10.96.0.1", "fd00::1"]),
     connect_seconds=st.none() | st.floats(0, 10),
     seconds=st.none() | st.floats(0, 10),
     resent=st.integers(0, 9),
@@ -87,6 +88,7 @@ def test_only_a_peer_may_answer(asked: Cell, answer: wire.Answer) -> None:
     wrong = answer.outcome == "REACHED" and bool(asked.peers) and answer.answered_by not in asked.peers
     assert seen.outcome is (Outcome.WRONG_PEER if wrong else Outcome(answer.outcome))
     assert (seen.cell, seen.sweep, seen.connect_seconds) == (asked, 3, answer.connect_seconds)
+    assert str(seen.asked_at or "") == answer.asked_at
 
 
 @pytest.mark.parametrize(
