@@ -253,11 +253,11 @@ def _created(
     balanced = profile.load_balancer is LoadBalancer.METALLB
     with Progress(name, total=4 + balanced) as progress:
         with watch.phase("cluster"), progress.step(f"create {machines} nodes"):
-            gateways = network.create(name, ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet))
-            drain.start(name, image.agent, gateways)
+            gateways = network.create(name, ipv6=6 in profile.families)
+            drain.start(name, image.agent, gateways.values())
             kind.create(name, config, records.kubeconfig(name), log=records.folder(name) / "kind.log")
             api = Api(records.kubeconfig(name))
-            drain.answer_names(api, gateways[0])
+            drain.answer_names(api, gateways[profile.families[0]])
         before = look(api, since)
         if wanted.build is not None:
             with watch.phase("images of the build"):
@@ -271,7 +271,7 @@ def _created(
             coredns_ready(api)
         if balanced:
             with watch.phase("load balancer"), progress.step("install MetalLB"):
-                metallb.install(api, IPv4Address(gateways[0]))
+                metallb.install(api, IPv4Address(gateways[4]))
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
     versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.release}
     if balanced:

@@ -13,6 +13,7 @@ everybody out, and it is shown for each way in.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 import pytest
 
@@ -117,4 +118,5 @@ def allowed(world: World, who: str) -> list[Object]:
         "the nodes": [address_of(node) for node in world.nodes],
         "nobody": [],
     }[who]
-    return [{"from": [{"ipBlock": {"cidr": f"{address}/32"}} for address in addresses]}] if addresses else []
+    blocks = [{"ipBlock": {"cidr": str(ip_network(address))}} for address in addresses]
+    return [{"from": blocks}] if blocks else []

@@ -46,7 +46,7 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
 def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """On each node the tunnel's device has the CNI's id and port, and sends from the node's own address."""
-    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
+    kernels, tunnel = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel
 
     devices = {name: state.link(tunnel.device) for name, state in kernels.items()}
 
@@ -70,7 +70,7 @@ def test_way_of_a_packet(world: World, cluster: Cluster, prober: Prober, capture
 
 def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
     """Between all nodes: from address to address by the CNI's port and id, from device to device; none bare."""
-    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
+    kernels, tunnel = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
 
     with capture.on(world.nodes, cells, links=cards(world, kernels).values()) as taps:
@@ -89,7 +89,7 @@ def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture
 def test_checksums(world: World, prober: Prober, proof: Proof) -> None:
     """With checksums computed by the kernel all pods reach each other, and no node counts a wrong one."""
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
-    links = cards(world, look_at(prober.conversations, world.nodes))
+    links = cards(world, look_at(prober.conversations, world.nodes, world.family))
     before = wrong_checksums(world, prober)
 
     with checksums_in_software(prober.conversations, links):

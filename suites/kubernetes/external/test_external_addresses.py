@@ -13,7 +13,7 @@ source ranges let others in, and where a node serves an address that nobody gave
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -120,7 +120,7 @@ def test_balanced_without_node_ports(world: World, services: Services, prober: P
 def test_source_ranges(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """Only the outside client is in loadBalancerSourceRanges: it gets in, pods do not; inside nothing changes."""
     outside, pods = world["outside"], [world["client"], world["remote"]]
-    let_in = {**GIVEN_BY_HAND, "loadBalancerSourceRanges": [f"{address_of(outside)}/32"]}
+    let_in = {**GIVEN_BY_HAND, "loadBalancerSourceRanges": [str(ip_network(address_of(outside)))]}
     ranges = ServiceSpec(LIGHT.name, PAIR, type=LIGHT.type, extra=let_in)
 
     with services.standing(ranges) as light:
