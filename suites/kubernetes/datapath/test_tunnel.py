@@ -29,7 +29,8 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.attachment import tunnelled
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.journey import in_words
-from fixtures.probes.kernel import NetState, counters, look_at
+from fixtures.probes.kernel import NetState, look_at
+from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
@@ -107,5 +108,4 @@ def cards(world: World, kernels: Mapping[str, NetState]) -> dict[Endpoint, str]:
 
 def wrong_checksums(world: World, prober: Prober) -> dict[str, int]:
     """How many UDP packets each node has thrown away for a wrong checksum."""
-    known = {node.name: counters(prober.conversations.with_(node)) for node in world.nodes}
-    return {name: found["UdpInCsumErrors"] for name, found in known.items()}
+    return Nodes(prober.conversations, world.nodes, world.family).udp_checksum_errors()
