@@ -21,8 +21,8 @@ ORDER = "NETPROOF_LEGS"
 FEW = "few-faults-"
 """Before a profile's name: its checks under one fault of each kind."""
 WIRE = "wire-"
-"""Before a profile's name: what depends on how packets travel. Services' translation and DNS are left to other legs,
-since kube-proxy and CoreDNS do the same under every CNI."""
+"""Before a profile's name: what depends on how packets travel. Services' translation and DNS are left to other
+legs, since kube-proxy and CoreDNS do the same under every CNI."""
 SUITES = {
     "": ("suites/kubernetes", "suites/policy"),
     "faults-": ("suites/kubernetes", "suites/policy", "--faults"),
@@ -162,10 +162,8 @@ def groups() -> dict[str, tuple[str, ...]]:
     lines = _ini().get("tox", "labels", fallback="").strip().splitlines()
     found = (line.partition("=") for line in lines)
     labels = {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
-    every = (
-        leg.name for leg in legs() if leg.name not in (WRITES, EXISTING) and not leg.name.startswith((FEW, WIRE))
-    )
-    return labels | {"nightly": tuple(every)}
+    names = (leg.name for leg in legs() if leg.name not in (WRITES, EXISTING))
+    return labels | {"nightly": tuple(name for name in names if not name.startswith((FEW, WIRE)))}
 
 
 def chosen(names: list[str]) -> tuple[Leg, ...]:
