@@ -221,15 +221,21 @@ def take_back(run: RunId) -> None:
 
 
 def sweep() -> list[str]:
-    """Take down what runs left behind that are gone and did not mean to keep it; return the names."""
+    """Take down what runs left behind that are gone and did not mean to keep it; return the names.
+
+    An interrupt takes down what is there at that moment. Nodes that Docker was still creating come after it.
+    """
     run = str(RunId.current())
     with records.exclusive():
         stale = [record for record in records.every() if record.stale]
         for record in stale:
             records.write(record.model_copy(update={"run": run}))
-    for record in stale:
-        take_down(record.name)
-    return [record.name for record in stale]
+        known = {record.name for record in records.every()}
+    cut_off = [name for name in kind.never_started() - known if name.startswith(records.PREFIX)]
+    gone = [*(record.name for record in stale), *sorted(cut_off)]
+    for name in gone:
+        take_down(name)
+    return gone
 
 
 def claim(record: Record) -> Record | None:

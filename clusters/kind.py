@@ -58,6 +58,14 @@ def standing() -> set[str]:
     return {node["Labels"][NODE_LABEL] for node in nodes}
 
 
+def never_started() -> set[str]:
+    """Those of which no node was ever started: their creation was cut off, and Docker went on with it."""
+    with closing(client()) as docker:
+        nodes = docker.api.containers(all=True, filters={"label": NODE_LABEL})
+    started = {node["Labels"][NODE_LABEL] for node in nodes if node["State"] != "created"}
+    return {node["Labels"][NODE_LABEL] for node in nodes} - started
+
+
 def _kind(*words: str, on: str, check: bool = True, log: Path | None = None) -> None:
     shell.run(
         [tool("kind"), *words],
