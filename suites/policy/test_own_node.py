@@ -97,7 +97,8 @@ def test_kubelet_asks_on(world: World, prober: Prober, proof: Proof) -> None:
     with policy_for(world, shut_in.name, ingress=[]), fresh_pods(world, [shut_in]) as fresh:
         proof.fact("it is ready", not fresh.trouble, fresh.trouble or "ready")
         pod, ways = [at(fresh.pods[shut_in.name])], [tcp(PROBED, timeout=PATIENCE)]
-        own, stranger = every([home], pod, ways), every([world["client"]], pod, ways)
-        became = must_become(prober, all_of(own, reached()) | all_of(stranger, blocked()), within=SETTLED_WITHIN)
+        open_ = [*every([home], pod, ways), *every([world["client"]], [at(world["neighbour"])], WAYS)]
+        stranger = every([world["client"]], pod, ways)
+        became = must_become(prober, all_of(open_, reached()) | all_of(stranger, blocked()), within=SETTLED_WITHIN)
 
     proof.concludes(became.judgement)
