@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -81,6 +82,20 @@ class Plain:
         for bridge in (f"br-{str(plain.id)[:12]}", "docker0"):
             self.red.run("python3", "-m", "agent", "advertise", bridge, str(PREFIX), check=False)
 
+    @contextmanager
+    def forgotten_afterwards(self) -> Iterator[None]:
+        """Who heard the router has nothing of it any more once a block is over: its link was without IPv6."""
+        try:
+            yield
+        finally:
+            for without in (1, 0):
+                self.switch(self.believer, without=bool(without))
+
+    def switch(self, container: ContainerEndpoint, *, without: bool) -> None:
+        """Have a container's eth0 without IPv6, or with it."""
+        inside = ("nsenter", f"--net=/proc/{container.pid}/ns/net", "sysctl", "-qw")
+        self.red.as_root(*inside, f"net.ipv6.conf.eth0.disable_ipv6={int(without)}")
+
 
 @pytest.fixture(scope="module")
 def plain(lab: Lab) -> Plain:
@@ -99,10 +114,9 @@ def plain(lab: Lab) -> Plain:
 def the_contrary_of_the_release(plain: Plain) -> Iterator[None]:
     """Somebody has switched IPv6 on for a container's link where Docker leaves it off, and the other way round."""
     left_on = bool(expected(Behaviour.IPV6_LEFT_ON, plain.red.version))
-    inside = ("nsenter", f"--net=/proc/{plain.one.pid}/ns/net", "sysctl", "-qw")
-    plain.red.as_root(*inside, f"net.ipv6.conf.eth0.disable_ipv6={int(left_on)}")
+    plain.switch(plain.one, without=left_on)
     yield
-    plain.red.as_root(*inside, f"net.ipv6.conf.eth0.disable_ipv6={int(not left_on)}")
+    plain.switch(plain.one, without=not left_on)
 
 
 @fault(
@@ -112,10 +126,9 @@ def the_contrary_of_the_release(plain: Plain) -> Iterator[None]:
 )
 def ipv6_switched_on(plain: Plain) -> Iterator[None]:
     """Somebody has switched IPv6 on for a container's link, and left it to believe routers."""
-    inside = ("nsenter", f"--net=/proc/{plain.two.pid}/ns/net", "sysctl", "-qw")
-    plain.red.as_root(*inside, "net.ipv6.conf.eth0.disable_ipv6=0")
+    plain.switch(plain.two, without=False)
     yield
-    plain.red.as_root(*inside, "net.ipv6.conf.eth0.disable_ipv6=1")
+    plain.switch(plain.two, without=True)
 
 
 @fault(

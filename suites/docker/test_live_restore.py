@@ -6,8 +6,8 @@
     │                       └ late   .13  started once it is back ‹late→web tcp›
     └ eth0 192.0.2.10 ── eth0 192.0.2.9 far   ‹far→web on red tcp›
 
-Docker's own DNS is a part of dockerd. Releases have lost names (moby#45646), published ports or whole networks when
-they took over the containers of the dockerd before.
+Docker's own DNS is a part of dockerd. Releases have lost names (moby#45646), published ports or whole networks
+when they took over the containers of the dockerd before.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def shop(lab: Lab) -> Shop:
 @fault(
     site="shop",
     reddens={f"{HERE}/while_it_is_away": "client → web"},
-    spares=(f"{HERE}/names_after_it",),
+    spares=(f"{HERE}/newcomers_after_it",),
 )
 def neighbours_parted(shop: Shop) -> Iterator[None]:
     """The host's firewall drops UDP from the client to its neighbour."""
