@@ -181,17 +181,14 @@ def test_no_router_believed(plain: Plain, proof: Proof) -> None:
         plain.advertise()
         return frozenset(it for it in plain.addresses()["believer"] if it in PREFIX)
 
-    taken = poll(heard, until=bool, what="believer to take an address of the router's", within=TIMEOUTS.converge)
-    has = plain.addresses()
-    ways_out = {
-        container.name: [
-            words for family, words in default_routes(plain.lab.conversations, container) if family == 6
-        ]
-        for container, _ in plain.given
-    }
+    with plain.forgotten_afterwards():
+        taken = poll(heard, until=bool, what="believer to take the router's prefix", within=TIMEOUTS.converge)
+        has = plain.addresses()
+        routes = {one.name: default_routes(plain.lab.conversations, one) for one, _ in plain.given}
+    ways_out = {name: [words for family, words in found if family == 6] for name, found in routes.items()}
 
     proof.draws({"believer": ", ".join(map(str, taken))})
-    for name, routes in ways_out.items():
+    for name, ways in ways_out.items():
         of_the_router = [it for it in has[name] if it in PREFIX]
         proof.fact(f"{name} has no address of the router's", not of_the_router, of_the_router or "none")
-        proof.fact(f"{name} has no way out over IPv6", not routes, routes or "none")
+        proof.fact(f"{name} has no way out over IPv6", not ways, ways or "none")

@@ -83,7 +83,7 @@ class Trio:
         wrong = ExitStack()
         if self.stale:
             mac = mac_of(self.green, "joined", MOVER)
-            wrong.enter_context(led_astray(self.red, "joined", mac, address_of(self.blue.endpoint)))
+            wrong.enter_context(led_astray(self.lab, self.red, "joined", mac, address_of(self.blue.endpoint)))
         return wrong
 
 
@@ -108,13 +108,16 @@ def _inside(host: DockerHost, what: str, number: int) -> ContainerEndpoint:
 
 @fault(
     site="trio",
-    reddens={f"{HERE}/entries": "red has each", f"{HERE}/reached": "red-in → blue-in"},
-    spares=(f"{HERE}/first_contact",),
+    reddens={
+        f"{HERE}/entries": "red has each",
+        f"{HERE}/reached": "red-in → blue-in",
+        f"{HERE}/first_contact": "blue-in → red-new",
+    },
 )
 def behind_another_host(trio: Trio) -> Iterator[None]:
     """red's kernel has blue's container behind green."""
     mac = mac_of(trio.blue, "joined", JOINED[12])
-    with led_astray(trio.red, "joined", mac, address_of(trio.green.endpoint)):
+    with led_astray(trio.lab, trio.red, "joined", mac, address_of(trio.green.endpoint)):
         yield
 
 
@@ -125,7 +128,7 @@ def behind_another_host(trio: Trio) -> Iterator[None]:
 )
 def entry_of_nobody(trio: Trio) -> Iterator[None]:
     """green's kernel still has a container behind blue that is gone."""
-    with led_astray(trio.green, "joined", NOBODY, address_of(trio.blue.endpoint)):
+    with led_astray(trio.lab, trio.green, "joined", NOBODY, address_of(trio.blue.endpoint)):
         yield
 
 
@@ -155,7 +158,7 @@ def one_direction_lost(trio: Trio) -> Iterator[None]:
 
 def test_entries(trio: Trio, proof: Proof) -> None:
     """Every host has each container of the others behind its host, and nobody else."""
-    found = differences(trio.hosts, "joined")
+    found = differences(trio.lab, trio.hosts, "joined")
 
     for one in found:
         proof.fact(f"{one.host} has each container behind its host, and nobody else", not one, one)
@@ -192,11 +195,11 @@ def test_moved(trio: Trio, lab_prober: Prober, proof: Proof) -> None:
     remove(trio.lab, mover)
     mover = trio.mover(trio.green)
     with trio.following():
-        found = differences(trio.hosts, "joined")
+        found = differences(trio.lab, trio.hosts, "joined")
         cells = every(trio.members[:2], [at(mover)], WAYS)
         after = lab_prober.sweep(cells)
     remove(trio.lab, mover)
-    left = differences(trio.hosts, "joined")
+    left = differences(trio.lab, trio.hosts, "joined")
 
     proof.concludes(before.judgement)
     _told(proof, found, "has it behind green, and nobody else")
