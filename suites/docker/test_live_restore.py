@@ -19,6 +19,7 @@ from ipaddress import IPv4Interface, IPv4Network
 
 import pytest
 
+from clusters.waiting import TIMEOUTS
 from fixtures.endpoints.containers import ContainerEndpoint, starts
 from fixtures.endpoints.together import both, together
 from fixtures.engines.daemon import KEEPING
@@ -140,7 +141,7 @@ def test_while_it_is_away(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
     """Neighbour, host and outside reach web, a connection from before lives, and no container is started anew."""
     cells, names = shop.asked(), every([shop.client], [RESOLVER], [lookup("web")])
     before = shop.begun()
-    with held(shop.far, shop.outside_in, PUBLISHED, 1, patience=shop.lab.engine.patience) as connection:
+    with held(shop.far, shop.outside_in, PUBLISHED, 1, patience=TIMEOUTS.stream) as connection:
         with daemon_away(shop.lab, shop.red, shop.client, shop.web):
             seen = lab_prober.sweep(cells)
             (no_name,) = lab_prober.sweep(names)

@@ -31,6 +31,7 @@ from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
+from fixtures.verdicts.observation import Sweep
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -133,10 +134,10 @@ def test_udp(remembering: Remembering, lab_prober: Prober, proof: Proof) -> None
         remembering.forgotten(port)
         late = lab_prober.sweep(own)
 
-    first, _, *within = (sweep[0].answered_by for sweep in early)
+    (first,), _, *within = (answered_by(sweep) for sweep in early)
     for sweep in (*early, late):
         proof.concludes(judge(all_of([one.cell for one in sweep], reached()), sweep))
-    told(proof, "udp", [first, *within, late[0].answered_by])
+    told(proof, "udp", [first, *(one for some in within for one in some), *answered_by(late)])
 
 
 def test_closed_tcp(remembering: Remembering, lab_prober: Prober, proof: Proof) -> None:
@@ -159,6 +160,11 @@ def test_closed_tcp(remembering: Remembering, lab_prober: Prober, proof: Proof) 
 
     proof.concludes(judge(all_of(one_more, reached()), between))
     told(proof, "fin", [first, within, again, late])
+
+
+def answered_by(sweep: Sweep) -> list[str]:
+    """Who answered each of its cells."""
+    return [one.answered_by for one in sweep]
 
 
 def told(proof: Proof, way: str, answered: list[str]) -> None:

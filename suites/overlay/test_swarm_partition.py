@@ -180,8 +180,8 @@ def test_after_a_partition(pair: Pair, lab_prober: Prober, proof: Proof) -> None
 
     proof.concludes(gone.judgement, back.judgement)
     proof.fact("parted, red has nobody behind blue any more", pair.red.name not in left, left or "nobody has")
-    for one in entries:
-        proof.fact(f"joined, {one.host} has each container behind its host, and nobody else", not one, one)
+    for found in entries:
+        proof.fact(f"joined, {found.host} has each container behind its host, and nobody else", not found, found)
     proof.draws({"gone": f"{gone.took:.0f}", "back": f"{back.took:.1f}"})
     proof.measured("name forgotten after", gone.took, "s")
     proof.measured("reached again after", back.took, "s")
