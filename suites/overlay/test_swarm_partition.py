@@ -116,7 +116,7 @@ def tunnel_stopped(pair: Pair) -> Iterator[None]:
 
 @fault(
     site="pair",
-    reddens={f"{HERE}/after_a_partition": "joined, red has each container"},
+    reddens={f"{HERE}/after_a_partition": "parted, red has nobody behind blue"},
     spares=(f"{HERE}/known_already", f"{HERE}/names_already"),
 )
 def one_too_many_stays(pair: Pair) -> Iterator[None]:
