@@ -4,9 +4,11 @@
     ├ shop 198.51.100.0/24 ─┬ client   ‹client→web tcp›
     │                       └ web      8080 published at 18082
     └ eth0 192.0.2.10 ── eth0 192.0.2.9 far   ‹far→web on red tcp›
+                                              a DNS server that knows outside.example
 
 Both come back by their restart policy, in whatever order. It fails where the names of before lead to addresses
-that are given anew, where Docker's own DNS does not answer, and where published ports have no rules any more.
+that are given anew, where Docker's own DNS does not answer or has lost whom it asks itself (moby#51614), and where
+published ports have no rules any more.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
 from fixtures.endpoints.containers import ContainerEndpoint
 from fixtures.endpoints.together import both
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import packet_rule
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
-from fixtures.lab.lifetime import remove, restart_daemon
+from fixtures.lab.lifetime import remove, restart, restart_daemon
+from fixtures.lab.machine import Machine
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import Destination, address_of, every
 from fixtures.probes.runner import Prober
@@ -37,6 +41,7 @@ pytestmark = [pytest.mark.claim("DKR-6", "DKR-3"), pytest.mark.needs("bridge", "
 
 HERE = "docker/daemon_restart"
 SHOP = IPv4Network("198.51.100.0/24")
+FAR, OUTSIDE = IPv4Interface("192.0.2.9/24"), IPv4Address("203.0.113.80")
 PUBLISHED, PORT = 18082, 8080
 ALWAYS = {"Name": "always"}
 
@@ -47,6 +52,7 @@ class Shop:
 
     lab: Lab
     red: DockerHost
+    names: Machine
     far: ContainerEndpoint
 
     def open(self, name: str, *protocols: str) -> ContainerEndpoint:
@@ -59,13 +65,12 @@ class Shop:
 def shop(lab: Lab) -> Shop:
     """The host with its network, and a cable to the outside."""
     machine, far = both(partial(lab.station, "red"), partial(lab.station, "far"))
-    lab.cable(
-        far.port("eth0", IPv4Interface("192.0.2.9/24")), machine.port("eth0", IPv4Interface("192.0.2.10/24"))
-    )
-    red = lab.docker_on(machine)
+    lab.cable(far.port("eth0", FAR), machine.port("eth0", IPv4Interface("192.0.2.10/24")))
+    lab.name_server(far, FAR.ip, {"outside.example": OUTSIDE})
+    red = lab.docker_on(machine, options=[f"--dns={FAR.ip}"])
     red.network("shop", subnets=[SHOP])
     restart_daemon(lab, red)  # its rules stand in another order after it, and stay so
-    return Shop(lab, red, far.endpoint)
+    return Shop(lab, red, far, far.endpoint)
 
 
 @fault(
@@ -91,6 +96,17 @@ def name_taken(shop: Shop) -> Iterator[None]:
     remove(shop.lab, squatter)
 
 
+@fault(
+    site="shop",
+    reddens={f"{HERE}/names_elsewhere": "client → resolver"},
+    spares=(f"{HERE}/published_port", f"{HERE}/names"),
+)
+def outside_knows_nothing(shop: Shop) -> Iterator[None]:
+    """The DNS server that the host's Docker was told of gets no question."""
+    with packet_rule(shop.names, "ip", "input", "udp dport 53 drop"):
+        yield
+
+
 def test_names(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
     """Before it and after it each of two containers has the other's name, and reaches it by that."""
     pair = [shop.open("client"), shop.open("web")]
@@ -102,6 +118,20 @@ def test_names(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
     remove(shop.lab, *pair)
 
     proof.concludes(judge(before, first), judge(after, second))
+
+
+def test_names_elsewhere(shop: Shop, lab_prober: Prober, proof: Proof) -> None:
+    """Before it, after it, and after a restart of the container, a name that only the outside knows is found."""
+    client = shop.open("client")
+    first = lab_prober.sweep(asked := every([client], [RESOLVER], [lookup("outside.example")]))
+    (client,) = restart_daemon(shop.lab, shop.red, client)
+    second = lab_prober.sweep(asked)
+    client = restart(shop.lab, client)
+    third = lab_prober.sweep(asked)
+    remove(shop.lab, client)
+
+    found = all_of(asked, reached(answers=[str(OUTSIDE)]))
+    proof.concludes(*(judge(found, seen) for seen in (first, second, third)))
 
 
 def test_published_port(shop: Shop, lab_prober: Prober, proof: Proof) -> None:

@@ -4,11 +4,15 @@
     ├ six   198.51.100.0/24, 2001:db8:6::/64
     │   ├ lilac 2001:db8:6::11   ‹lilac→olive tcp›  ‹lilac→resolver›
     │   └ olive 2001:db8:6::12   ‹olive→lilac tcp›
-    └ seven 203.0.113.0/24, 2001:db8:7::/64
-        └ violet 2001:db8:7::11   ‹lilac→violet tcp›
+    ├ seven 203.0.113.0/24, 2001:db8:7::/64
+    │   └ violet 2001:db8:7::11   ‹lilac→violet tcp›
+    └ a     192.0.2.0/24, IPv4 alone
+        └ rose   on six as well; default routes: ‹default routes›
 
 It fails where the kernel has IPv6 switched off for new links. And before Docker 27, whose rules are for IPv4
-alone, the networks are not apart: their host forwards IPv6, and nothing drops what goes from one to another.
+alone, the networks are not apart: their host forwards IPv6, and nothing drops what goes from one to another. A
+container on several networks goes out by that with both families, whatever their names, where no priority says
+otherwise (moby#51999).
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.lifetime import remove
 from fixtures.plugins.proof import Proof
+from fixtures.probes.kernel import look
 from fixtures.probes.plan import address_of, at, between, every
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
@@ -42,19 +47,21 @@ pytestmark = [pytest.mark.claim("DKR-7"), pytest.mark.needs("bridge", "ipv6", "c
 
 HERE = "docker/networks_with_ipv6"
 FOUR, OTHER_FOUR = IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24")
+ALONE = IPv4Network("192.0.2.0/24")
 SIX, SEVEN = IPv6Network("2001:db8:6::/64"), IPv6Network("2001:db8:7::/64")
 WAYS = [tcp(8080), udp(8080), ping()]
 
 
 @dataclass(frozen=True)
 class Dual:
-    """Two containers on one network with IPv6, and one on another."""
+    """Two containers on one network with IPv6, one on another, and one on that and on a network without."""
 
     lab: Lab
     red: DockerHost
     lilac: ContainerEndpoint
     olive: ContainerEndpoint
     violet: ContainerEndpoint
+    rose: ContainerEndpoint
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +70,16 @@ def dual(lab: Lab) -> Dual:
     red = lab.host("red")
     red.network("six", subnets=[FOUR, SIX], enable_ipv6=True)
     red.network("seven", subnets=[OTHER_FOUR, SEVEN], enable_ipv6=True)
-    lilac, olive, violet = together(
+    red.network("a", subnets=[ALONE])
+    lilac, olive, violet, rose = together(
         partial(red.container, "lilac", "six", SIX[0x11], capabilities=NODE_CAPABILITIES),
         partial(red.container, "olive", "six", SIX[0x12]),
         partial(red.container, "violet", "seven", SEVEN[0x11]),
+        partial(red.container, "rose", "a", ALONE[11], capabilities=NODE_CAPABILITIES),
     )
+    red.docker.networks.get("six").connect(rose.container)
     red.settle()
-    return Dual(lab, red, lilac, olive, violet)
+    return Dual(lab, red, lilac, olive, violet, rose)
 
 
 @fault(site="dual", reddens={f"{HERE}/neighbours": "olive → lilac"}, spares=(f"{HERE}/names", f"{HERE}/addresses"))
@@ -119,6 +129,19 @@ def the_contrary_of_the_release(dual: Dual) -> Iterator[None]:
         yield
 
 
+@fault(
+    site="dual",
+    reddens={f"{HERE}/both_families_first": "both default routes are by six"},
+    spares=(f"{HERE}/addresses", f"{HERE}/neighbours"),
+)
+def the_first_name_wins(dual: Dual) -> Iterator[None]:
+    """Somebody has laid a default route by the network whose name comes first."""
+    run, route = dual.lab.conversations.with_(dual.rose).run, ["default", "via", str(ALONE[1])]
+    run(["ip", "route", "prepend", *route])
+    yield
+    run(["ip", "route", "del", *route])
+
+
 def test_addresses(dual: Dual, proof: Proof) -> None:
     """The container has the address of either family that Docker tells, and a default route in both."""
     run = dual.lab.conversations.with_(dual.lilac).run
@@ -131,6 +154,17 @@ def test_addresses(dual: Dual, proof: Proof) -> None:
 
     proof.fact("it has the addresses that Docker tells", has == set(dual.lilac.addresses), sorted(map(str, has)))
     proof.fact("it has a default route in both", gateways == [str(FOUR[1]), str(SIX[1])], gateways)
+
+
+def test_both_families_first(dual: Dual, proof: Proof) -> None:
+    """On a network with IPv4 alone as well, whose name comes first, it has both default routes by the other."""
+    conversation = dual.lab.conversations.with_(dual.rose)
+
+    routes = [route for family in (4, 6) for route in look(conversation, family).routes]
+    gateways = [str(route.gateway) for route in routes if route.destination.prefixlen == 0]
+
+    proof.draws({"default routes": ", ".join(gateways)})
+    proof.fact("both default routes are by six", gateways == [str(FOUR[1]), str(SIX[1])], gateways)
 
 
 def test_neighbours(dual: Dual, lab_prober: Prober, proof: Proof) -> None:

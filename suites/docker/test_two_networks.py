@@ -7,8 +7,9 @@
     │                        └ bob  .12  ‹bob→twin tcp›
     └ eth0 192.0.2.10 ── eth0 192.0.2.9 far   ‹twin→far tcp›
 
-It was on beta first. It fails where the order of joining decides, where the container is left without a way out
-when the network of its default route goes, and where a peer is answered by the other network.
+It was on beta first. Since Docker 28 a gateway priority comes before the names. It fails where the order of
+joining decides, where the container is left without a way out when the network of its default route goes, and
+where a peer is answered by the other network.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pytest
 
 from fixtures.endpoints.containers import NODE_CAPABILITIES, ContainerEndpoint
 from fixtures.endpoints.together import both, together
+from fixtures.engines.behaviour import Behaviour, expected
 from fixtures.faults.fault import fault
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
@@ -34,6 +36,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
+from fixtures.verdicts.verdict import NotSupportedHere
 
 pytestmark = [pytest.mark.claim("DKR-6"), pytest.mark.needs("bridge", "conntrack")]
 
@@ -45,13 +48,14 @@ WAYS = [tcp(8080), udp(8080), ping()]
 
 @dataclass(frozen=True)
 class Twin:
-    """The container on both networks, its peer on each, and a machine outside."""
+    """The container on both networks, its peer on each, another that prefers beta, and a machine outside."""
 
     lab: Lab
     red: DockerHost
     twin: ContainerEndpoint
     ann: ContainerEndpoint
     bob: ContainerEndpoint
+    pinned: ContainerEndpoint
     far: ContainerEndpoint
 
     def default_routes(self, container: ContainerEndpoint) -> list[str]:
@@ -71,13 +75,24 @@ def twins(lab: Lab) -> Twin:
     lab.cable(far.port("eth0", FAR), red.port("eth0", RED))
     alpha = red.network("alpha", subnets=[ALPHA])
     red.network("beta", subnets=[BETA])
-    twin, ann, bob = together(
+    twin, pinned, ann, bob = together(
         partial(red.container, "twin", "beta", BETA[11], capabilities=NODE_CAPABILITIES),
+        partial(red.container, "pinned", "beta", BETA[31], capabilities=NODE_CAPABILITIES, gateway_priority=1),
         partial(red.container, "ann", "alpha", ALPHA[12]),
         partial(red.container, "bob", "beta", BETA[12]),
     )
     alpha.connect(twin.container, ipv4_address=str(ALPHA[11]))
-    return Twin(lab, red, twin, ann, bob, far.endpoint)
+    alpha.connect(pinned.container, ipv4_address=str(ALPHA[31]))
+    return Twin(lab, red, twin, ann, bob, pinned, far.endpoint)
+
+
+@pytest.fixture(scope="module")
+def prioritized(twins: Twin) -> Twin:
+    """The same, where Docker knows of gateway priorities."""
+    known = expected(Behaviour.GATEWAY_PRIORITY, twins.red.version)
+    if not known:
+        raise NotSupportedHere(f"this Docker lacks gateway priorities (gw-priority): {known}")
+    return twins
 
 
 @fault(
@@ -88,6 +103,20 @@ def twins(lab: Lab) -> Twin:
 def one_more_way_out(twins: Twin) -> Iterator[None]:
     """Somebody has laid a default route by the other network, which comes before Docker's."""
     run, route = twins.lab.conversations.with_(twins.twin).run, ["default", "via", str(BETA[1])]
+    run(["ip", "route", "prepend", *route])
+    yield
+    run(["ip", "route", "del", *route])
+
+
+@fault(
+    site="twins",
+    reddens={f"{HERE}/the_first_by_priority": "its default route is by beta"},
+    spares=(f"{HERE}/the_first_by_name",),
+)
+def priority_passed_over(twins: Twin) -> Iterator[None]:
+    """Somebody has laid a default route by the network with the first name, in spite of the priority."""
+    run = twins.lab.conversations.with_(twins.pinned).run
+    route = ["default", "via", str(ALPHA[1]), "proto", "static"]
     run(["ip", "route", "prepend", *route])
     yield
     run(["ip", "route", "del", *route])
@@ -124,6 +153,18 @@ def test_the_first_by_name(twins: Twin, lab_prober: Prober, proof: Proof) -> Non
 
     proof.draws({"default route": ", ".join(routes)})
     proof.fact("its default route is by alpha", routes == [str(ALPHA[1])], routes)
+    proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
+
+
+def test_the_first_by_priority(prioritized: Twin, lab_prober: Prober, proof: Proof) -> None:
+    """A container that prefers beta by its gateway priority goes out by beta, though alpha's name comes first."""
+    pinned = prioritized.pinned
+    cells = every([pinned], [at(prioritized.far), at(prioritized.ann), at(prioritized.bob)], WAYS)
+
+    routes = prioritized.default_routes(pinned)
+
+    proof.shows(str(expected(Behaviour.GATEWAY_PRIORITY, prioritized.red.version)))
+    proof.fact("its default route is by beta", routes == [str(BETA[1])], routes)
     proof.concludes(judge(all_of(cells, reached()), lab_prober.sweep(cells)))
 
 

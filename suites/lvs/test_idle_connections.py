@@ -108,12 +108,13 @@ def another_translates_first(silent: Quiet) -> Iterator[None]:
 
 
 def test_kept_within_the_timeout(silent: Quiet, lab_prober: Prober, proof: Proof) -> None:
-    """While others are handed out in turn it says nothing for three seconds, and then is answered."""
+    """While others are handed out in turn it says nothing for three seconds; the same real server answers then."""
     connection, others = silent.open(), silent.farm.asked(silent.service.destination, times=2)
+    first, silent_from = connection.answers(), connection.idle
 
     def others_come_and_go() -> float:
         proof.concludes(judge(all_of(others, reached()), lab_prober.sweep(others)))
-        return connection.idle
+        return connection.idle - silent_from
 
     poll(
         others_come_and_go, until=lambda idle: idle > SHORT, what="three silent seconds", within=TIMEOUTS.converge
@@ -123,6 +124,7 @@ def test_kept_within_the_timeout(silent: Quiet, lab_prober: Prober, proof: Proof
     proof.draws({"timeout": silent.timeouts[0], "kept": answer})
     names = {server.name for server in silent.farm.servers}
     proof.fact("it is answered by a real server", answer in names, answer)
+    proof.fact("it is the one that answered at first", answer == first, (first, answer))
 
 
 def test_reset_after_it(silent: Quiet, proof: Proof) -> None:

@@ -9,7 +9,7 @@
 
 Names, neighbours and forwarding entries are not learned from packets: the hosts tell each other by gossip (port
 7946). It fails where a container is reached only after it has spoken first, and where hosts that lost each other
-keep what they knew, or do not tell it anew.
+keep what they knew, or do not tell it anew: names, and behind which host each container is.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from fixtures.lab import swarm
 from fixtures.lab.docker_host import DockerHost
 from fixtures.lab.lab import Lab
 from fixtures.lab.lifetime import remove
+from fixtures.lab.overlay_peers import differences, led_astray, left_behind
 from fixtures.lab.switch import Switch
 from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
@@ -47,6 +48,8 @@ HERE = "overlay/swarm_partition"
 JOINED = IPv4Network("198.51.100.0/24")
 NAMES = IPv4Interface("192.0.2.53/24")
 WAYS = [tcp(8080), udp(8080), ping()]
+NOBODY = "02:42:c6:33:64:c8"
+"""A hardware address that no container has; Docker would make it of .200."""
 PARTED_WITHIN, JOINED_WITHIN = 90.0, 120.0
 """Seconds: a host is given up once several questions had no answer, and is asked again from time to time."""
 
@@ -113,6 +116,17 @@ def tunnel_stopped(pair: Pair) -> Iterator[None]:
 
 @fault(
     site="pair",
+    reddens={f"{HERE}/after_a_partition": "parted, red has nobody behind blue"},
+    spares=(f"{HERE}/known_already", f"{HERE}/names_already"),
+)
+def one_too_many_stays(pair: Pair) -> Iterator[None]:
+    """red's kernel has a container behind blue that nobody has told it of, and nobody takes back."""
+    with led_astray(pair.lab, pair.red, "joined", NOBODY, address_of(pair.blue.endpoint)):
+        yield
+
+
+@fault(
+    site="pair",
     reddens={f"{HERE}/names_already": "red-in → resolver"},
     spares=(f"{HERE}/known_already",),
 )
@@ -153,16 +167,21 @@ def test_first_contact(lab: Lab, pair: Pair, lab_prober: Prober, proof: Proof) -
 
 
 def test_after_a_partition(pair: Pair, lab_prober: Prober, proof: Proof) -> None:
-    """Parted for long enough to be given up, the hosts know and reach each other's containers again both ways."""
+    """Parted until given up, the hosts forget each other's containers; joined they know and reach them again."""
     one, two = pair.members
     unknown = every([one], [RESOLVER], [lookup(two.container)])
     with unplugged(pair.switch, "to-blue"):
         gone = must_become(lab_prober, all_of(unknown, no_such_name()), within=PARTED_WITHIN, in_a_row=1)
+        left = left_behind(pair.lab, pair.red, "joined")
     again = all_of(between(pair.members, WAYS), reached()) | pair.names()
 
     back = must_become(lab_prober, again, within=JOINED_WITHIN)
+    entries = differences(pair.lab, (pair.red, pair.blue), "joined")
 
     proof.concludes(gone.judgement, back.judgement)
+    proof.fact("parted, red has nobody behind blue any more", not left, sorted(map(str, left)) or "nobody")
+    for found in entries:
+        proof.fact(f"joined, {found.host} has each container behind its host, and nobody else", not found, found)
     proof.draws({"gone": f"{gone.took:.0f}", "back": f"{back.took:.1f}"})
     proof.measured("name forgotten after", gone.took, "s")
     proof.measured("reached again after", back.took, "s")

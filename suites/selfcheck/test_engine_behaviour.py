@@ -33,5 +33,15 @@ def test_a_mended_hole_is_mended_in_older_lines_too(release: str, does: bool) ->
     assert bool(expected(Behaviour.INTERNAL_DNS_KEPT_IN, Version.parse(release))) is does
 
 
+@pytest.mark.parametrize(
+    ("release", "does"),
+    [("20.10.24", False), ("25.0.5", False), ("26.0.1", True), ("26.0.2", False), ("28.0.0", False)],
+)
+def test_what_came_and_went_has_both_its_releases(release: str, does: bool) -> None:
+    found = expected(Behaviour.IPV6_LEFT_ON, Version.parse(release))
+    assert bool(found) is does
+    assert "since Docker 26.0, no more of 26.0.2, so in" in str(found)
+
+
 def test_every_behaviour_has_its_release() -> None:
     assert set(SINCE) == set(Behaviour)
