@@ -15,6 +15,7 @@ from rich.table import Table
 from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
 from clusters.cni_build import CniBuild
+from clusters.images import sbom
 from clusters.images.provide import ImagesUnavailable, Source, ensure, ensure_agent
 from clusters.images.prune import prune
 from clusters.model import HostCannot, UsageError, profile_names
@@ -99,6 +100,11 @@ def _images(asked: argparse.Namespace) -> None:
     for origin in image.origins:
         table.add_row(origin.image, origin.source, origin.detail)
     _OUT.print(table)
+    if asked.sbom is not None:
+        from_source = any(origin.source == Source.SOURCE for origin in image.origins)
+        made_of = (wanted.profile, wanted.cni, wanted.cni_version, image.kubernetes)
+        sbom.write(asked.sbom, sbom.bill(image, sbom.sources(*made_of) if from_source else []))
+        _OUT.print(f"bill of materials: {asked.sbom}", markup=False)
     _OUT.print(f"node image: {image.reference}", markup=False)
 
 
@@ -138,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(action=_up)
     images = commands.add_parser("images", help="make sure of a profile's images, and say where they come from")
     images.set_defaults(action=_images)
+    images.add_argument(
+        "--sbom", type=Path, metavar="FILE", help="write what they were built from, as CycloneDX JSON"
+    )
     for command in (up, images):
         command.add_argument("profile", metavar="PROFILE", help=f"one of: {', '.join(profile_names())}")
         command.add_argument("--cni-version", help="a release of the CNI (default: the newest known)")

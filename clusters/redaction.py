@@ -86,7 +86,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_content(content: str | bytes) -> bytes:
-    """The same of a file's content. Bytes with a zero among them, such as a recording of packets, stay as they are."""
+    """The same of a file's content. Bytes with a zero among them (a recording of packets) stay as they are."""
     if isinstance(content, str):
         return redacted(content).encode()
     if b"\0" in content:

@@ -215,9 +215,9 @@ def test_what_a_run_writes_has_none_of_it(tmp_path: Path) -> None:
     record.trace = f"raised with {json.dumps(AUTHS)}"
     record.conclude(Verdict.FAIL, f"because of {pem('EC ')}")
     run.end()
+    failure = f'<failure message="token: {BOOTSTRAP} &quot;password&quot;: &quot;hunter2&quot;">{pem()}</failure>'
     (tmp_path / "junit.xml").write_text(
-        f'<?xml version="1.0" encoding="utf-8"?><testsuites><testcase name="a"><failure message="token: {BOOTSTRAP} '
-        f'&quot;password&quot;: &quot;hunter2&quot;">{pem()}</failure></testcase></testsuites>'
+        f'<?xml version="1.0" encoding="utf-8"?><testsuites><testcase name="a">{failure}</testcase></testsuites>'
     )
 
     write(report(run, 1), tmp_path)
