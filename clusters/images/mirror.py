@@ -78,8 +78,13 @@ class Mirror:
         return pushed
 
 
-def choose(text: str) -> None:
-    """Have every image of this process, and of those that it starts, come from that mirror; UsageError."""
+def choose(text: str, source: str) -> None:
+    """Have every image of this process, and of those that it starts, come from that mirror.
+
+    `source` is what `--images` says. UsageError for what is no mirror, or where both cannot be.
+    """
+    if source == "source":
+        raise UsageError("--registry and --images=source: images come from a mirror or are built here, not both")
     Mirror.parse(text)
     os.environ[VARIABLE] = text
 

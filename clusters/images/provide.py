@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clusters import shell
 from clusters.host.packages import which
-from clusters.images import cache, mirror, plans, programs, recipes
+from clusters.images import cache, mirror, plans, programs, recipes, registry
 from clusters.images.mirror import Mirror
 from clusters.images.plans import Origin as Origin
 from clusters.images.plans import Plan
@@ -67,6 +67,29 @@ def ensure(
     }
     plan = deliver(makers, source)
     return NodeImage(plan.target.name, plan.agent, plan.kubernetes, plan.origins())
+
+
+def needed(
+    profile: Profile, cni: Cni, cni_version: str, *, kubernetes_version: str | None = None
+) -> tuple[list[str], list[str]]:
+    """The images of a profile by name: finished ones of each source that knows the versions, and public ones.
+
+    UsageError where no source knows them. Nothing is made or asked for.
+    """
+    makers: dict[Source, Callable[[], Plan]] = {
+        Source.SOURCE: lambda: plans.from_source(profile, cni, cni_version, kubernetes_version),
+        Source.REGISTRY: lambda: plans.from_registry(profile, cni, cni_version, kubernetes_version),
+    }
+    possible, refusals = _possible(makers)
+    if not possible:
+        raise _refusal(refusals)
+    public = [
+        str(registry.Reference.parse(origin.detail.rpartition(" ")[2]))
+        for plan in possible
+        if plan.source is Source.REGISTRY
+        for origin in plan.origins()
+    ]
+    return list(dict.fromkeys(name for plan in possible for name in plan.finished)), public
 
 
 def ensure_agent(source: Source = Source.AUTO) -> Image:

@@ -27,6 +27,7 @@ _REASONS = (
     (r"unauthorized|no basic auth|authentication required|denied", "it wants a login: docker login {host}"),
     (r"verification failed|digests? (?:did not|does not|don't) match", "what it has there is something else"),
     (r"no space left|insufficient storage|507|quota", "it is full"),
+    (r"HTTP status: 5\d\d", "it fails by itself, as one does that is full: its own log says why"),
     (r"HTTP response to HTTPS", "it speaks no TLS, which Docker takes on 127.0.0.0/8 alone"),
     (r"x509|certificate", "Docker does not trust its certificate (/etc/docker/certs.d/{host}/ca.crt)"),
     (r"timed? ?out|deadline exceeded|not finished after", "it is too slow, or does not answer at all"),
