@@ -138,8 +138,8 @@ class Runner:
         self.summary = folder / "summary.md"
         self.asked = folder / "asked"
         netproof = folder / "netproof"
-        (netproof / ".venv/bin").mkdir(parents=True)
-        (netproof / ".venv/bin/python").symlink_to(sys.executable)
+        netproof.mkdir()
+        (netproof / ".venv").symlink_to(sys.prefix)
         (netproof / "fixtures").symlink_to(ROOT / "fixtures")
         (netproof / "clusters").symlink_to(ROOT / "clusters")
         (netproof / "run").write_text(RUNNER)
