@@ -8,6 +8,7 @@ taken out rather than too little. Certificates, digests and hashes of public key
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,11 @@ def redacted(text: str) -> str:
     return _UNDER_A_NAME.sub(_named, text)
 
 
+_OFTEN = 120
+"""Characters of a text that a report has many times, such as the name of an endpoint."""
+_again = lru_cache(maxsize=10_000)(redacted)
+
+
 def redacted_content(content: str | bytes) -> bytes:
     """The same of a file's content. Bytes with a zero among them (a recording of packets) stay as they are."""
     if isinstance(content, str):
@@ -98,7 +104,7 @@ def redacted_content(content: str | bytes) -> bytes:
 def redacted_tree(value: Any) -> Any:
     """The same of every string in lists and mappings, as JSON is read; keys stay."""
     if isinstance(value, str):
-        return redacted(value)
+        return _again(value) if len(value) <= _OFTEN else redacted(value)
     if isinstance(value, dict):
         return {key: _under(str(key), one) for key, one in value.items()}
     return [redacted_tree(one) for one in value] if isinstance(value, list) else value
