@@ -59,13 +59,9 @@ def serve(docker_client: DockerClient, server_image: str) -> Iterator[Serve]:
     made = []
 
     def start(**settings: Any) -> str:
-        container = docker_client.containers.run(
-            server_image,
-            detach=True,
-            labels={LABEL: str(RunId.current())},
-            ports={"5000/tcp": ("127.0.0.1", None)},
-            **settings,
-        )
+        settings["ports"] = {"5000/tcp": ("127.0.0.1", None)}
+        label = {LABEL: str(RunId.current())}
+        container = docker_client.containers.run(server_image, detach=True, labels=label, **settings)
         made.append(container)
         container.reload()
         port = int(container.attrs["NetworkSettings"]["Ports"]["5000/tcp"][0]["HostPort"])
@@ -111,7 +107,7 @@ def tiny(docker_client: DockerClient, tmp_path: Path) -> Iterator[Callable[[str]
 
     yield make
     for image in docker_client.images.list("netproof/tiny"):
-        docker_client.images.remove(image.id, force=True)
+        docker_client.images.remove(str(image.id), force=True)
 
 
 @pytest.fixture
