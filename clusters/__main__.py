@@ -15,7 +15,11 @@ from rich.table import Table
 from clusters import kind, records
 from clusters.cluster import ClusterFailed, Wanted, stand_up, take_down
 from clusters.cni_build import CniBuild
-from clusters.images.provide import ImagesUnavailable, Source, ensure, ensure_agent
+from clusters.images import lock, sbom
+from clusters.images.mirror import Mirror
+from clusters.images.mirror import choose as choose_mirror
+from clusters.images.mirror import chosen as chosen_mirror
+from clusters.images.provide import ImagesUnavailable, Source, ensure, ensure_agent, needed
 from clusters.images.prune import prune
 from clusters.model import HostCannot, UsageError, profile_names
 from clusters.shell import CommandFailed
@@ -31,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], None] = asked.action
     try:
+        if getattr(asked, "registry", None):
+            choose_mirror(asked.registry, source=asked.images)
         action(asked)
     except UsageError as error:
         return _failed(2, error)
@@ -88,6 +94,10 @@ def _state(record: records.Record, standing: set[str]) -> str:
 
 def _images(asked: argparse.Namespace) -> None:
     wanted = _wanted(asked)
+    if asked.list:
+        for line in _listed(wanted, asked.push):
+            _OUT.print(line, markup=False)
+        return
     image = ensure(
         wanted.profile,
         wanted.cni,
@@ -99,7 +109,34 @@ def _images(asked: argparse.Namespace) -> None:
     for origin in image.origins:
         table.add_row(origin.image, origin.source, origin.detail)
     _OUT.print(table)
+    if asked.sbom is not None:
+        from_source = any(origin.source == Source.SOURCE for origin in image.origins)
+        made_of = (wanted.profile, wanted.cni, wanted.cni_version, image.kubernetes)
+        sbom.write(asked.sbom, sbom.bill(image, sbom.sources(*made_of) if from_source else []))
+        _OUT.print(f"bill of materials: {asked.sbom}", markup=False)
     _OUT.print(f"node image: {image.reference}", markup=False)
+    if asked.push:
+        for name, digest in Mirror.parse(asked.push).push((image.agent, image.reference)).items():
+            _OUT.print(f"pushed: {Mirror.parse(asked.push).place(name)}@{digest}", markup=False)
+        _OUT.print(
+            f"Their digests are kept in {lock.file()}: machines that have this file ask for these.", markup=False
+        )
+
+
+def _listed(wanted: Wanted, mirror: str | None) -> list[str]:
+    """The images that a mirror must have, one of two lots: finished ones, or those of public registries."""
+    made, public = needed(
+        wanted.profile, wanted.cni, wanted.cni_version, kubernetes_version=wanted.kubernetes_version
+    )
+    through = Mirror.parse(mirror) if mirror else chosen_mirror()
+    place = through.place if through else str
+    finished = [f"{place(name)}{'@' if lock.kept(name) else ''}{lock.kept(name)}" for name in made]
+    return [
+        "finished, as --push brings them there; nothing else is needed then:",
+        *(f"  {name}" for name in finished),
+        "or of public registries, from which these are made here, with packages of Debian:",
+        *(f"  {place(name)}" for name in public),
+    ]
 
 
 def _agent(asked: argparse.Namespace) -> None:
@@ -138,17 +175,24 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(action=_up)
     images = commands.add_parser("images", help="make sure of a profile's images, and say where they come from")
     images.set_defaults(action=_images)
+    images.add_argument("--list", action="store_true", help="only name the images that a mirror must have for it")
+    images.add_argument("--push", metavar="MIRROR", help="bring them to a registry: HOST[:PORT][/PREFIX]")
+    images.add_argument(
+        "--sbom", type=Path, metavar="FILE", help="write what they were built from, as CycloneDX JSON"
+    )
     for command in (up, images):
         command.add_argument("profile", metavar="PROFILE", help=f"one of: {', '.join(profile_names())}")
         command.add_argument("--cni-version", help="a release of the CNI (default: the newest known)")
         command.add_argument("--kubernetes-version", help="a release of Kubernetes (default: the source's own)")
         command.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where they come from")
+        command.add_argument("--registry", metavar="MIRROR", help="take all of them from HOST[:PORT][/PREFIX]")
         command.add_argument("--cni-manifest", type=Path, help="manifest of a build of the CNI, not a release")
         command.add_argument("--cni-image", action="append", default=[], metavar="NAME=TAR|REFERENCE")
         command.add_argument("--name", help=f"another name for the cluster (default: {records.PREFIX}PROFILE)")
 
     agent = commands.add_parser("agent", help="make sure of the agent's image, for a cluster that stands already")
     agent.add_argument("--images", choices=list(Source), default=Source.AUTO, help="where it comes from")
+    agent.add_argument("--registry", metavar="MIRROR", help="take it from HOST[:PORT][/PREFIX]")
     agent.set_defaults(action=_agent)
 
     down = commands.add_parser("down", help="remove a cluster")

@@ -92,7 +92,8 @@ def accept(wanted: Acceptance, run: Callable[[Leg, list[str]], int]) -> int:
         if not (folder / "report.json").exists():
             return status or 1
     known = [f"--expected={wanted.expected}"] if wanted.expected else []
-    words: list[shell.Argument] = [sys.executable, "-m", "fixtures.report", "diff", *folders, *known]
+    page = f"--html={folders[1] / 'diff.html'}"
+    words: list[shell.Argument] = [sys.executable, "-m", "fixtures.report", "diff", *folders, page, *known]
     told = shell.run(words, cwd=ROOT, check=False, timeout=300)
     print(told.stdout or told.stderr, end="")  # noqa: T201 - what it is for
     return told.status

@@ -42,6 +42,7 @@ from clusters.nodes import Node, nodes
 from clusters.probing import probe
 from clusters.progress import Progress
 from clusters.records import Record, takes_over
+from clusters.redaction import redact_files
 from clusters.settling import coredns_ready, daemons_running, nodes_ready
 from clusters.waiting import TimedOut
 
@@ -339,10 +340,11 @@ def _cluster(wanted: Wanted, image: NodeImage, record: Record, api: Api, *, adop
 
 
 def _collect_logs(name: str) -> Path:
-    """Collect what can be had of a cluster that failed, in a folder that outlives it."""
+    """Collect what can be had of a cluster that failed, without its secrets, in a folder that outlives it."""
     target = records.failure_folder(name)
     with suppress(shell.CommandFailed):
         kind.export_logs(name, target)
     for file in records.folder(name).glob("kind.*"):
         shutil.copy(file, target)
+    redact_files(target)
     return target

@@ -98,6 +98,9 @@ def run(
         raise
     finally:
         _waited_for.discard(process)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:  # one that was not read to its end is open still
+                pipe.close()
     done = Completed(
         command=tuple(words),
         status=process.returncode,

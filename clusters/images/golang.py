@@ -61,7 +61,7 @@ class Go:
 
     def module_folder(self, recipe: Recipe) -> Path:
         """Where the sources of the recipe's module are, fetched when missing."""
-        place = cache.folder("go", "mod") / f"{_escaped(recipe.module)}@{_module_version(recipe)}"
+        place = cache.folder("go", "mod") / folder_of(recipe.module, _module_version(recipe))
         if not place.is_dir():
             self._run([self.path, "mod", "download", recipe.module], recipe, timeout=TIMEOUTS.image_build)
         return place
@@ -155,6 +155,6 @@ def _module_version(recipe: Recipe) -> str:
     return module_version(recipe.folder / "go.mod", recipe.module)
 
 
-def _escaped(module: str) -> str:
-    """A module's path as the module cache writes it: `!a` for `A`."""
-    return re.sub(r"[A-Z]", lambda letter: "!" + letter[0].lower(), module)
+def folder_of(module: str, version: str) -> str:
+    """A module's folder in the module cache, which writes `!a` for `A`."""
+    return re.sub(r"[A-Z]", lambda letter: "!" + letter[0].lower(), f"{module}@{version}")

@@ -55,6 +55,11 @@ class Plan:
     origins: Callable[[], tuple[Origin, ...]]
     reach: Callable[[], None] = lambda: None
 
+    @property
+    def finished(self) -> tuple[str, ...]:
+        """The images that the local Docker must have for it, by their names."""
+        return tuple(dict.fromkeys(name for name in (self.agent, self.target.name) if name))
+
 
 def from_source(profile: Profile, cni: Cni, cni_version: str, kubernetes_version: str | None) -> Plan:
     """The node image of a profile, compiled here; UsageError for a version without a recipe."""
@@ -124,6 +129,11 @@ def docker_host(source: Source) -> Plan:
 def docker_guest(source: Source) -> Plan:
     """The same with a kernel that runs as a process."""
     return _layer(source, built.docker_guest, "Debian's Docker and User-Mode Linux")
+
+
+def registry_server(source: Source) -> Plan:
+    """Debian's docker-registry on that source's Debian."""
+    return _layer(source, built.registry_server, "Debian's docker-registry")
 
 
 def program(source: Source, recipe_name: str, reference: str, of: str = "") -> Plan:

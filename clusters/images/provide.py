@@ -7,13 +7,14 @@ containerd store already, so that nothing is loaded after the cluster is up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from clusters import shell
 from clusters.host.packages import which
-from clusters.images import cache, plans, programs, recipes
+from clusters.images import cache, mirror, plans, programs, recipes, registry
+from clusters.images.mirror import Mirror
 from clusters.images.plans import Origin as Origin
 from clusters.images.plans import Plan
 from clusters.images.plans import Source as Source
@@ -68,6 +69,29 @@ def ensure(
     return NodeImage(plan.target.name, plan.agent, plan.kubernetes, plan.origins())
 
 
+def needed(
+    profile: Profile, cni: Cni, cni_version: str, *, kubernetes_version: str | None = None
+) -> tuple[list[str], list[str]]:
+    """The images of a profile by name: finished ones of each source that knows the versions, and public ones.
+
+    UsageError where no source knows them. Nothing is made or asked for.
+    """
+    makers: dict[Source, Callable[[], Plan]] = {
+        Source.SOURCE: lambda: plans.from_source(profile, cni, cni_version, kubernetes_version),
+        Source.REGISTRY: lambda: plans.from_registry(profile, cni, cni_version, kubernetes_version),
+    }
+    possible, refusals = _possible(makers)
+    if not possible:
+        raise _refusal(refusals)
+    public = [
+        str(registry.Reference.parse(origin.detail.rpartition(" ")[2]))
+        for plan in possible
+        if plan.source is Source.REGISTRY
+        for origin in plan.origins()
+    ]
+    return list(dict.fromkeys(name for plan in possible for name in plan.finished)), public
+
+
 def ensure_agent(source: Source = Source.AUTO) -> Image:
     """Make sure of the agent image alone, for suites that need no Kubernetes."""
     plan = deliver({Source.REGISTRY: plans.agent_from_registry, Source.SOURCE: plans.agent_from_source}, source)
@@ -82,6 +106,11 @@ def ensure_docker_host(source: Source = Source.AUTO) -> Image:
 def ensure_docker_guest(source: Source = Source.AUTO) -> Image:
     """Make sure of the image of the guest: Debian's Docker and a kernel that runs as a process."""
     return _ensure(plans.docker_guest, source)
+
+
+def ensure_registry(source: Source = Source.AUTO) -> Image:
+    """Make sure of the image of a registry to try mirrors with: Debian's docker-registry."""
+    return _ensure(plans.registry_server, source)
 
 
 def ensure_etcd(source: Source = Source.AUTO) -> Image:
@@ -120,7 +149,12 @@ def tool(name: str) -> Path:
 
 
 def deliver(makers: dict[Source, Callable[[], Plan]], source: Source) -> Plan:
-    """Make what is missing by the chosen source's plan; with auto by the first that has or can make it."""
+    """Make what is missing by the chosen source's plan; with auto by the first that has or can make it.
+
+    Where a mirror is chosen, everything comes from there, whatever the source.
+    """
+    if (through := mirror.chosen()) is not None:
+        return _from_mirror(makers, through)
     if source is not Source.AUTO:
         plan = makers[source]()
         _make(plan.target)
@@ -139,6 +173,44 @@ def deliver(makers: dict[Source, Callable[[], Plan]], source: Source) -> Plan:
         else:
             return plan
     raise _refusal(refusals)
+
+
+def _from_mirror(makers: dict[Source, Callable[[], Plan]], through: Mirror) -> Plan:
+    """What is here already, else what somebody has put into the mirror, else made of the images that it has."""
+    possible, refusals = _possible(makers)
+    if not possible:
+        raise _refusal(refusals)
+    for plan in possible:
+        if plan.target.present():
+            return plan
+    for plan in possible:
+        if through.has(plan.target.name):
+            return _pulled(plan, through)
+        refusals[plan.source] = ImagesUnavailable(f"it does not have {plan.target.name}")
+    for plan in (plan for plan in possible if plan.source is Source.REGISTRY):
+        try:
+            plan.reach()
+            _make(plan.target)
+        except ImagesUnavailable as error:
+            refusals[plan.source] = ImagesUnavailable(f"{refusals[plan.source]}, and cannot be made: {error}")
+        else:
+            return plan
+    raise ImagesUnavailable(
+        f"the mirror {through.address} has not what is needed\n{_refusal(refusals)}\n"
+        f"Fill it from where images are: python -m clusters images PROFILE --push {through.address}"
+    )
+
+
+def _pulled(plan: Plan, through: Mirror) -> Plan:
+    """The plan's images, brought from the mirror; the same plan, which says so."""
+    with cache.locked("build"), Progress("images", len(plan.finished)) as progress:
+        came = tuple(_brought(name, through, progress) for name in plan.finished)
+    return replace(plan, origins=lambda: (*plan.origins(), *came))
+
+
+def _brought(name: str, through: Mirror, progress: Progress) -> Origin:
+    with progress.step(f"pull {name}"):
+        return Origin(name, Source.REGISTRY, through.pull(name))
 
 
 def _possible(makers: dict[Source, Callable[[], Plan]]) -> tuple[list[Plan], dict[Source, Exception]]:

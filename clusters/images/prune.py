@@ -42,6 +42,7 @@ def _targets() -> Iterator[Artifact]:
     yield plans.agent_from_registry().target
     for source in (plans.Source.SOURCE, plans.Source.REGISTRY):
         yield plans.docker_guest(source).target
+        yield plans.registry_server(source).target
     yield go_programs(load("kind"))
     for name in profile_names():
         profile = load_profile(name)

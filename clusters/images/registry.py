@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.errors import DockerException
 from pydantic import BaseModel, ConfigDict
-from requests.exceptions import RequestException
 
-from clusters import shell
-from clusters.host import engine
-from clusters.images import cache, local
+from clusters.images import local, lock, mirror, transfer
 from clusters.images.recipes import digest
 from clusters.images.steps import Artifact, Lane
 from clusters.images.unavailable import ImagesUnavailable
@@ -86,17 +80,12 @@ def image(name: str) -> Reference:
 
 def exact(reference: Reference) -> Reference:
     """The same with the digest that the first pull kept, where none is pinned."""
-    return Reference(reference.name, reference.tag, reference.digest or _locked().get(str(reference), ""))
+    return Reference(reference.name, reference.tag, reference.digest or lock.kept(str(reference)))
 
 
-def reach(reference: Reference, timeout: float = 10.0) -> None:
-    """ImagesUnavailable unless the Docker engine reaches the registry of that image within `timeout` seconds."""
-    try:
-        with closing(engine.client(timeout)) as client:
-            client.images.get_registry_data(str(reference))
-    except (DockerException, RequestException, OSError) as error:
-        said = getattr(error, "explanation", None) or error
-        raise ImagesUnavailable(f"the registry of {reference.name} does not answer: {said}") from error
+def reach(reference: Reference, timeout: float = transfer.ANSWER) -> None:
+    """ImagesUnavailable unless the Docker engine finds that image in its registry within `timeout` seconds."""
+    transfer.look(_place(str(reference)), timeout)
 
 
 def pulled(reference: Reference) -> Artifact:
@@ -114,40 +103,18 @@ def pulled(reference: Reference) -> Artifact:
 
 def _pull(reference: Reference, tag: str) -> None:
     known = exact(reference)
-    # With a digest the tag decides nothing, and older engines refuse to be given both.
-    wanted = f"{known.name}@{known.digest}" if known.digest else str(known)
     try:
-        shell.run(["docker", "pull", "--quiet", wanted], timeout=1800)
-    except shell.CommandFailed as error:
+        digest = transfer.pull(_place(f"{known.name}:{known.tag}"), tag, known.digest)
+    except ImagesUnavailable as error:
         raise ImagesUnavailable(
-            f"{reference} could not be pulled: {error}\n"
+            f"{error}\n"
             "If the registry is out of reach from here, use --images=source, which builds everything (20 minutes)"
         ) from error
     if not known.digest:
-        keep(str(reference), _digest_here(wanted))
-    shell.run(["docker", "tag", wanted, tag])
+        lock.keep(str(reference), digest)
 
 
-def _digest_here(name: str) -> str:
-    """The digest under which the local Docker got an image from its registry."""
-    text = shell.run(["docker", "image", "inspect", "--format={{json .RepoDigests}}", name]).stdout
-    found: list[str] = json.loads(text)
-    return found[0].partition("@")[2]
-
-
-def keep(name: str, pinned: str) -> None:
-    """Keep the digest that came with a tag, so that the next pull gets the same."""
-    path = _lock_file()
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps({**_locked(), name: pinned}, indent=2, sort_keys=True))
-    partial.replace(path)
-
-
-def _locked() -> dict[str, str]:
-    path = _lock_file()
-    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    return found
-
-
-def _lock_file() -> Path:
-    return cache.folder() / "registry.lock.json"
+def _place(name: str) -> str:
+    """Where an image of that name is asked for: in its own registry, or in the mirror that stands for all."""
+    through = mirror.chosen()
+    return through.place(name) if through else name

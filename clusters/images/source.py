@@ -38,6 +38,11 @@ def docker_guest(base: Artifact) -> Artifact:
     return layer("docker-guest", docker_host(base))
 
 
+def registry_server(base: Artifact) -> Artifact:
+    """A registry for a container, on a Debian base of either source."""
+    return layer("registry", base)
+
+
 def agent_image(base: Artifact) -> Artifact:
     """The agent, prober and tools, on a Debian base of either source."""
     tools, resolvers = agent_tools(base), layer("resolvers", layer("toolchain", base))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.images import registry
+from clusters.images import lock, registry
 from clusters.images.registry import Reference
 from clusters.model import UsageError, cni_names, load_cni
 
@@ -65,7 +65,7 @@ def test_a_digest_kept_at_the_first_pull_is_used_later(tmp_path: Path, monkeypat
     pause = registry.image("registry.k8s.io/pause:3.10.2")
     before = registry.pulled(pause).name
     assert registry.exact(pause).digest == ""
-    registry.keep(str(pause), DIGEST)
+    lock.keep(str(pause), DIGEST)
     assert registry.exact(pause).digest == DIGEST
     assert registry.pulled(pause).name == before
 
@@ -73,5 +73,5 @@ def test_a_digest_kept_at_the_first_pull_is_used_later(tmp_path: Path, monkeypat
 def test_a_pinned_digest_is_not_overruled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETPROOF_CACHE", str(tmp_path))
     _, node = registry.node(None)
-    registry.keep(str(node), DIGEST)
+    lock.keep(str(node), DIGEST)
     assert registry.exact(node) == node

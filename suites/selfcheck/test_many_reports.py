@@ -109,6 +109,7 @@ def test_what_is_lost_is_worse(old: list[Check], new: list[Check], worse: bool) 
 def test_what_says_nothing_about_one_another_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert not compare(report("a"), report("a").model_copy(update={"leg": "elsewhere"})).worse
     with pytest.raises(NotComparable, match="one is of a, the other of b"):
         compare(report("a"), report("b"))
     with pytest.raises(NotComparable, match="the new run ended before its time: interrupted"):
