@@ -62,7 +62,7 @@ def probes_dropped(site: Site) -> Iterator[None]:
 @fault(
     reddens={
         "policy/own_node/alone_gets_in": "promised: blocked",
-        "policy/own_node/kubelet_asks_on": "promised: blocked",
+        "policy/own_node/kubelet_asks_on": "it is ready",
     },
     spares=("policy/clauses/open_without",),
     requires=(Feature.NETWORK_POLICY,),
