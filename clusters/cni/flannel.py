@@ -187,7 +187,7 @@ class Flannel(Cni):
             lambda objects: by_backend(objects, backend),
             in_an_older_format,
         ]
-        if len(profile.pod_subnet) > 1:
+        if 6 in profile.families:
             wanted.append(lambda objects: in_the_narrower_tunnel(objects, backend))
         if backend.opens_tun:
             wanted.append(may_open_tun)
@@ -240,7 +240,7 @@ def in_an_older_format(objects: Objects) -> Objects:
 
 
 def in_the_narrower_tunnel(objects: Objects, backend: Backend) -> Objects:
-    """Pods' links leave room for the headers of IPv6, where there are tunnels of both families.
+    """Pods' links leave room for the headers of IPv6, where there is a tunnel of that family.
 
     flannel tells its plugin the MTU of the tunnel for IPv4, which is 20 bytes wider with VXLAN: a full packet of
     IPv6 then does not fit (seen: the first one is lost, and the sender told so).

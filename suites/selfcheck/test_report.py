@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -117,6 +118,47 @@ def test_a_run_without_a_cluster_has_no_conformance_report(run: Run) -> None:
     run.versions.clear()
     write(report(run, Status.RED), run.folder)
     assert not (run.folder / "conformance-report.yaml").exists()
+
+
+def test_the_report_keeps_every_probe_as_it_was_judged(run: Run) -> None:
+    written = report(run, Status.RED)
+    lost_probe, answered = next(it for it in written.checks if it.id == "pods/far").matrices[0].probes
+    assert (lost_probe.outcome, lost_probe.verdict, lost_probe.family) == ("TIMED_OUT", Verdict.FAIL, 4)
+    assert lost_probe.reason.startswith("client → server (other node): no answer within 1.00 s")
+    assert (answered.source, answered.way, answered.promised) == ("other", "tcp/8080", "reached")
+    assert (answered.answered_by, answered.seen_as, answered.handshake) == ("server", "192.0.2.3", 0.001)
+    assert not answered.reason
+    assert "answered_by" not in lost_probe.model_dump_json()
+
+
+def without_probes(folder: Path) -> Report:
+    """Take out of a report.json what earlier versions did not write."""
+    path = folder / "report.json"
+    old = json.loads(path.read_text())
+    del old["places"]
+    for check in old["checks"]:
+        del check["places"], check["ways"]
+        for matrix in check["matrices"]:
+            del matrix["probes"]
+    path.write_text(json.dumps(old))
+    return read(path)
+
+
+def test_a_report_of_an_earlier_version_gets_its_probes_from_the_history(run: Run) -> None:
+    written = report(run, Status.RED)
+    write(written, run.folder)
+    assert not any(matrix.probes for check in without_probes(run.folder).checks for matrix in check.matrices)
+    assert main(["render", str(run.folder)]) == 0
+    again = read(run.folder / "report.json")
+    assert [it.matrices for it in again.checks] == [it.matrices for it in written.checks]
+
+
+def test_a_report_of_an_earlier_version_without_a_history_stays_as_it_is(run: Run) -> None:
+    write(report(run, Status.RED), run.folder)
+    old = without_probes(run.folder)
+    (run.folder / "observations.jsonl").unlink()
+    assert main(["render", str(run.folder)]) == 0
+    assert read(run.folder / "report.json") == old
 
 
 def test_a_report_of_another_schema_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

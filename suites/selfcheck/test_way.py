@@ -12,6 +12,8 @@ import pytest
 
 from fixtures.agent.ports import ports_of
 from fixtures.endpoints.conversation import AgentRefused
+from fixtures.evidence.diagnosis import Half
+from fixtures.evidence.pairs import passages
 from fixtures.evidence.way import Network, Spot
 from fixtures.probes.frames import decoded
 
@@ -75,6 +77,21 @@ def test_every_kind_of_tunnel_is_walked_to_the_pod(device: str, network: Network
             ("worker2", "veth2"),
         ],
     )
+
+
+def test_a_followed_packet_is_told_link_by_link() -> None:
+    way = kernels("tun0", "tun").way(FROM, TO)
+    seen = [
+        (decoded("worker", "veth1", 4, 0.0, len(FRAME), FRAME), Half.REQUEST),
+        (decoded("worker", "eth0", 4, 0.0, len(FRAME), FRAME), Half.REPLY),
+    ]
+    told = [(it.station.link, it.request, it.reply, it.addresses) for it in passages(way, seen)]
+    assert told[:3] == [
+        ("veth1", True, False, "10.244.1.5 → 10.244.2.7"),
+        ("tun0", False, False, ""),
+        ("eth0", False, True, ""),
+    ]
+    assert len(told) == len(way.stations)
 
 
 def test_without_a_tunnel_the_next_hop_is_the_node() -> None:

@@ -46,7 +46,7 @@ def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof
 def test_full_size(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """Between nodes and on one, packets as long as the pod's MTU pass with DF, and come back as long."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
-    mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
+    mtu = look_at(prober.conversations, [world["client"]], world.family)["client"].link("eth0").mtu
     cells = between(pods, filling(PORT, mtu, family=family), family)
 
     seen = prober.sweep(cells)
@@ -58,7 +58,7 @@ def test_full_size(world: World, family: int, prober: Prober, proof: Proof) -> N
 def test_one_byte_more(world: World, family: int, prober: Prober, proof: Proof) -> None:
     """A packet one byte longer than that is rejected by the pod's own kernel (EMSGSIZE)."""
     pods = [world[name] for name in ("client", "neighbour", "remote", "third")]
-    mtu = look_at(prober.conversations, [world["client"]])["client"].link("eth0").mtu
+    mtu = look_at(prober.conversations, [world["client"]], world.family)["client"].link("eth0").mtu
     cells = between(pods, filling(PORT, mtu, family=family, over=1), family)
 
     seen = prober.sweep(cells)
@@ -70,7 +70,7 @@ def test_one_byte_more(world: World, family: int, prober: Prober, proof: Proof) 
 def test_nothing_is_cut(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """While full packets and 200 kB of HTTP pass between all nodes, none is in fragments on their network."""
     pods = [world[name] for name in ("client", "remote", "third")]
-    kernels = look_at(prober.conversations, [world["client"], *world.nodes])
+    kernels = look_at(prober.conversations, [world["client"], *world.nodes], world.family)
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
     mtu = kernels["client"].link("eth0").mtu
     full = udp(PORT, size=mtu - HEADERS[world.family])
