@@ -25,6 +25,7 @@ from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
+from fixtures.verdicts.wording import plain
 from fixtures.world.backends import Backends
 from fixtures.world.pods import Container, Pod, Port
 from fixtures.world.ways_in import host_port
@@ -82,5 +83,5 @@ def test_made_anew_twice(world: World, backends: Backends, nodes: Nodes, prober:
     proof.concludes(third.judgement)
 
     targets = host_port_targets(nodes.rules(worker), HATCH)
-    newest = f"{address_of(backends['hatch-3'])}:8080"
+    newest = plain((address_of(backends["hatch-3"]), 8080))
     proof.fact("one target for TCP and one for UDP: the newest pod", targets == [newest, newest], targets)

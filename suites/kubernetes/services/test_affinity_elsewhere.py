@@ -12,7 +12,6 @@ never ends: a client is then tied to one endpoint for good.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 import pytest
 
@@ -30,7 +29,7 @@ from fixtures.verdicts.observation import Cell, Observation
 from fixtures.verdicts.spread import answered_at, answered_for
 from fixtures.world.service_set import Services
 from fixtures.world.services import GIVEN_BY_HAND, ServiceSpec, ServiceType
-from fixtures.world.ways_in import balanced, by_node_port, cluster_ip, node_port
+from fixtures.world.ways_in import GIVEN, balanced, by_node_port, cluster_ip, node_port
 from fixtures.world.world import World
 
 pytestmark = pytest.mark.claim("SVC-8")
@@ -43,26 +42,27 @@ SECONDS = 1
 BRIEFLY = ServiceSpec(
     "brief-memory", PAIR, affinity=True, extra={"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": SECONDS}}}
 )
-GIVEN = ip_address("203.0.113.20")
-"""Out of a documentation range; the outside client is told that a node leads there."""
+PLACE = 20
+"""Of the load balancer's address in the range; the outside client is told that a node leads there."""
 
 
 def test_by_every_way_in(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """After a first request 20 more each, by node port and load balancer, TCP and UDP: the same endpoint."""
     outside, worker = world["outside"], world.host_of("client")
+    address = GIVEN[world.family][PLACE]
     with (
         services.standing(DOOR) as door,
-        routed(prober.conversations, outside, str(GIVEN), "via", str(address_of(worker))),
+        routed(prober.conversations, outside, str(address), "via", str(address_of(worker))),
     ):
-        services.balanced_at(door.name, GIVEN)
+        services.balanced_at(door.name, address)
         doors = [node_port(door, node) for node in world.nodes]
         by_port = by_node_port(door)
         by_address = [tcp(80), udp(80)]
-        first = [*every([outside], doors, by_port), *every([outside], [balanced(door, GIVEN)], by_address)]
+        first = [*every([outside], doors, by_port), *every([outside], [balanced(door, address)], by_address)]
         open_now = must_become(prober, all_of(first, reached()))
         others = [
             *every([outside], doors, by_port * 20),
-            *every([outside], [balanced(door, GIVEN)], by_address * 20),
+            *every([outside], [balanced(door, address)], by_address * 20),
         ]
         seen = prober.sweep(others)
 

@@ -48,6 +48,7 @@ def stray_packets_let_through(site: Site) -> Iterator[None]:
 
 
 @pytest.mark.claim("SVC-12")
+@pytest.mark.requires("ipv4")  # the segments are made by hand, with headers of IPv4
 def test_do_not_reset(world: World, services: Services, conversations: Conversations, proof: Proof) -> None:
     """Five stray segments from the endpoint's own port, and the connection through the ClusterIP is answered."""
     client, remote = world["client"], world["remote"]
