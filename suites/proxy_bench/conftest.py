@@ -9,8 +9,10 @@ import pytest
 
 from clusters.images.provide import KubernetesPrograms, ensure_kubernetes
 from clusters.model import KubeProxy
-from fixtures.bench.bench import NEEDS, Bench, stood_up
+from fixtures.bench.bench import ADDRESSES, NEEDS, NODE, Bench, stood_up
+from fixtures.bench.by_hand import ByHand
 from fixtures.bench.control_plane import ControlPlane, Images
+from fixtures.bench.crowd import Crowd
 from fixtures.bench.kube_proxy import Settings
 from fixtures.engines.engine import Engine
 from fixtures.engines.engines import Engines
@@ -61,6 +63,11 @@ class Benches:
             self._made[engine.name] = self._stood_up(engine)
         return self._made[engine.name]
 
+    def rest(self) -> None:
+        """No kube-proxy runs any more; what each wrote stays until it runs again."""
+        for bench in self._made.values():
+            bench.proxy.stop()
+
     def _stood_up(self, engine: Engine) -> Bench:
         config = self._request.config
         run: Run = self._request.getfixturevalue("run")
@@ -82,6 +89,36 @@ def benches(
     made = Benches(request, control, kubernetes)
     with made.stack:
         yield made
+
+
+@pytest.fixture(scope="package")
+def crowd_of_all(control: ControlPlane) -> Iterator[Crowd]:
+    """As many Services as there have to be; they are the API server's, and so every bench's."""
+    made = Crowd(ByHand(control.api, NODE), ADDRESSES["one"])
+    yield made
+    made.clear()
+
+
+@pytest.fixture(scope="package")
+def size(request: pytest.FixtureRequest) -> int:
+    """How many Services there are."""
+    found: int = request.param
+    return found
+
+
+@pytest.fixture(scope="package")
+def crowd(pytestconfig: pytest.Config, crowd_of_all: Crowd, size: int, benches: Benches, run: Run) -> Crowd:
+    """So many Services; no kube-proxy runs while they are made, since that would take the machine's time."""
+    benches.rest()
+    with shown(pytestconfig), run.phases(f"{size} Services made"):
+        crowd_of_all.grow(size)
+    return crowd_of_all
+
+
+@pytest.fixture(scope="package")
+def fewest() -> dict[KubeProxy, dict[str, float]]:
+    """By mode what was measured with the fewest Services, for later numbers to be held against."""
+    return {}
 
 
 @pytest.fixture(scope="module", params=list(KubeProxy), ids=str)
