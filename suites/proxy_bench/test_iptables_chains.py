@@ -24,7 +24,7 @@ from fixtures.probes.ways import tcp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.services import Service, ServiceSpec, ServiceType
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import cluster_ip
 
 pytestmark = [pytest.mark.claim("LVS-1"), pytest.mark.needs("conntrack")]
 
@@ -107,7 +107,7 @@ def test_by_node_port(chained: Chained, lab_prober: Prober, proof: Proof) -> Non
     """NodePort asked from outside: through the chain for external traffic, marked and masqueraded."""
     bench, service = chained.bench, chained.service
     ways = [tcp(service.node_port("tcp"), timeout=bench.lab.engine.patience)] * CONNECTIONS
-    cells = every([bench.outside.endpoint], [node_port(service, bench.node.endpoint)], ways)
+    cells = every([bench.outside.endpoint], [bench.door(service)], ways)
 
     counted = bench.nodes.counted(bench.node.endpoint, service.label("tcp"), lambda: lab_prober.sweep(cells))
 

@@ -29,7 +29,7 @@ from fixtures.verdicts.expectation import all_of, reached, refused
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell, Sweep
 from fixtures.world.services import Service, ServiceSpec, ServiceType
-from fixtures.world.ways_in import cluster_ip, node_port
+from fixtures.world.ways_in import cluster_ip
 
 pytestmark = [pytest.mark.claim("LVS-2"), pytest.mark.needs("ipvs", "ipset", "dummy", "conntrack")]
 
@@ -150,9 +150,8 @@ def test_from_the_node(marked: Marked, lab_prober: Prober, proof: Proof) -> None
 def test_by_node_port(marked: Marked, lab_prober: Prober, proof: Proof) -> None:
     """NodePort asked from outside: marked, masqueraded, and seen as the node."""
     bench, service = marked.bench, marked.service
-    door = node_port(service, bench.node.endpoint)
     ways = [tcp(service.node_port("tcp"), timeout=bench.lab.engine.patience)] * CONNECTIONS
-    cells = every([bench.outside.endpoint], [door], ways)
+    cells = every([bench.outside.endpoint], [bench.door(service)], ways)
 
     seen, ends = marked.counted(lab_prober, cells)
 

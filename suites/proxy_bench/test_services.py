@@ -31,7 +31,7 @@ from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
 from fixtures.verdicts.spread import shares
 from fixtures.world.services import Service, ServiceSpec, ServiceType
-from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
+from fixtures.world.ways_in import by_node_port, cluster_ip
 
 HERE = "proxy_bench/services"
 FOLLOWS = 20
@@ -51,7 +51,7 @@ class Carried:
     def doors(self) -> tuple[Cell, ...]:
         """The host outside asks the node port by TCP and UDP."""
         ways = by_node_port(self.web, self.bench.lab.engine.patience)
-        return every([self.bench.outside.endpoint], [node_port(self.web, self.bench.node.endpoint)], ways * 4)
+        return every([self.bench.outside.endpoint], [self.bench.door(self.web)], ways * 4)
 
     @contextmanager
     def rule(self, table: str, chain: str, *words: str) -> Iterator[None]:

@@ -72,6 +72,8 @@ def filled(
     run: Run,
 ) -> Filled:
     """kube-proxy, started when all Services were there, with all of them in the kernel."""
+    if mode is KubeProxy.IPVS:
+        crowd.filled_sets(bench)
     with shown(pytestconfig), run.phases(f"kube-proxy {mode}, {size} Services"):
         seconds = bench.proxy.run_anew(Settings(mode))
     return Filled(bench, crowd, size, seconds, fewest.setdefault(mode, {}))
