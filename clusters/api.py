@@ -28,6 +28,9 @@ Object = dict[str, Any]
 
 FIELD_MANAGER = "netproof"
 
+AT_ONCE = 32
+"""So many threads may ask one server side by side, each on a connection that is kept."""
+
 
 class ApiRefused(Exception):
     """The API server refused a request, or did not answer; the message names the object and the reason."""
@@ -81,6 +84,7 @@ class Api:
         it lives (certificates, the list of kinds): the file's own unless given.
         """
         settings = Configuration()
+        settings.connection_pool_maxsize = AT_ONCE
         self.kubeconfig, self.context = kubeconfig, context
         keeps = folder or kubeconfig.parent
         with _explained(f"reach the cluster of {kubeconfig}"):

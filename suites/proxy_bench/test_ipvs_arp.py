@@ -19,6 +19,7 @@ from clusters.model import KubeProxy
 from fixtures.bench.bench import NODE_ADDRESS, OUTSIDE, Bench
 from fixtures.bench.kube_proxy import Settings
 from fixtures.faults.fault import fault
+from fixtures.faults.lab_levers import configured
 from fixtures.plugins.proof import Proof
 from fixtures.world.services import Service, ServiceSpec
 
@@ -91,12 +92,10 @@ def answers_for_own_links_alone(asked: Asked) -> Iterator[None]:
     reddens={f"{HERE}/strict": "nobody answers for the ClusterIP"},
     spares=(f"{HERE}/as_it_is",),
 )
-def answers_for_others(asked: Asked) -> Iterator[None]:
-    """The node answers for whatever it has a route to (proxy ARP), ClusterIPs among them."""
-    with (
-        asked.bench.lab.setting(asked.bench.node, "net.ipv4.conf.eth1.proxy_arp", "1"),
-        asked.bench.lab.setting(asked.bench.node, "net.ipv4.conf.eth1.proxy_arp_pvlan", "1"),
-    ):
+def on_the_card_as_well(asked: Asked) -> Iterator[None]:
+    """The ClusterIP is on the node's card as well, where somebody once put it by hand."""
+    line = f"{asked.service.cluster_ip}/32 dev eth1"
+    with configured(asked.bench.node, [f"address add {line}"], [f"address delete {line}"]):
         yield
 
 

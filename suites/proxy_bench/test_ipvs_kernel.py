@@ -74,6 +74,7 @@ def laid(bench: Bench) -> Iterator[Laid]:
         make(ServiceSpec("empty", by_hand=True)) as empty,
     ):
         bench.carried(web, sticky)
+        bench.settled()
         yield Laid(bench, web, sticky, empty)
 
 

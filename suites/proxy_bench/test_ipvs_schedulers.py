@@ -17,9 +17,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from clusters.model import KubeProxy
-from fixtures.bench.bench import Bench
+from fixtures.bench.bench import ADDRESSES, GATEWAY, PORT, Bench
 from fixtures.bench.kube_proxy import Settings
 from fixtures.endpoints.inside import routed
+from fixtures.faults.fault import fault
 from fixtures.lab.ipvs import Scheduler, afresh
 from fixtures.plugins.proof import Proof
 from fixtures.probes.held import held
@@ -27,13 +28,14 @@ from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Cell
+from fixtures.verdicts.observation import Cell, Protocol
 from fixtures.verdicts.spread import shares, shares_in_words
 from fixtures.world.services import Service, ServiceSpec
 from fixtures.world.ways_in import cluster_ip
 
 pytestmark = [pytest.mark.claim("LVS-2"), pytest.mark.needs("ipvs", "ipset", "dummy", "conntrack")]
 
+HERE = "proxy_bench/ipvs_schedulers"
 MORE = [IPv4Address("10.244.0.32") + number for number in range(6)]
 """Further addresses of the client, each a client of its own to the kernel."""
 
@@ -52,8 +54,9 @@ class Scheduled:
     service: Service
 
     def by(self, scheduler: Scheduler) -> None:
-        """Have kube-proxy choose so from now on, unless it does already."""
-        self.bench.proxy.run(Settings(KubeProxy.IPVS, {"scheduler": scheduler.value}))
+        """Have kube-proxy choose so from now on; round robin is what it does untold."""
+        told = {} if scheduler is Scheduler.ROUND_ROBIN else {"scheduler": scheduler.value}
+        self.bench.proxy.run(Settings(KubeProxy.IPVS, told))
         self.bench.carried(self.service)
 
     def told(self) -> set[str]:
@@ -68,17 +71,47 @@ class Scheduled:
 
 @pytest.fixture(scope="module")
 def scheduled(bench: Bench) -> Iterator[Scheduled]:
-    """The Service, and more addresses of the client; the node's own scheduler is there again afterwards."""
+    """The Service, and more addresses of the client."""
     with bench.services.standing(ServiceSpec("scheduled", by_hand=True), bench.backends) as service:
+        bench.carried(service)
         bench.client.configure(*(f"address add {address}/32 dev eth0" for address in MORE))
         bench.node.configure(*(f"route add {address} dev to-client" for address in MORE))
         yield Scheduled(bench, service)
         bench.node.configure(*(f"route delete {address} dev to-client" for address in MORE))
         bench.client.configure(*(f"address delete {address}/32 dev eth0" for address in MORE))
-        bench.proxy.run(Settings(KubeProxy.IPVS))
+
+
+@pytest.fixture
+def restored(scheduled: Scheduled) -> Iterator[None]:
+    """After a check kube-proxy is as it was before."""
+    yield
+    scheduled.by(Scheduler.ROUND_ROBIN)
+
+
+@fault(
+    site="scheduled",
+    reddens={
+        f"{HERE}/in_turn": "each endpoint answers 16",
+        f"{HERE}/least_connections": "each endpoint has three of nine",
+        f"{HERE}/source_hash": "not all have the same",
+    },
+)
+def forestalled(scheduled: Scheduled) -> Iterator[None]:
+    """A rule of somebody else turns clients to one endpoint before IPVS is asked."""
+    bench = scheduled.bench
+    rules = [
+        ("-d", str(scheduled.service.cluster_ip), "-p", way, "-j", "DNAT", "--to", f"{ADDRESSES['one']}:{PORT}")
+        for way in ("tcp", "udp")
+    ]
+    for rule in rules:
+        bench.iptables("-t", "nat", "-I", "PREROUTING", *rule)
+    yield
+    for rule in rules:
+        bench.iptables("-t", "nat", "-D", "PREROUTING", *rule)
 
 
 @pytest.mark.parametrize("scheduler", [Scheduler.ROUND_ROBIN, Scheduler.WEIGHTED], ids=str)
+@pytest.mark.usefixtures("restored")
 def test_in_turn(scheduled: Scheduled, scheduler: Scheduler, lab_prober: Prober, proof: Proof) -> None:
     """rr, and wrr with equal weights: of 24 requests by TCP and 24 by UDP each endpoint answers 16."""
     scheduled.by(scheduler)
@@ -93,6 +126,7 @@ def test_in_turn(scheduled: Scheduled, scheduler: Scheduler, lab_prober: Prober,
     proof.fact("each endpoint answers 16", shares(seen) == equal, shares_in_words(shares(seen)))
 
 
+@pytest.mark.usefixtures("restored")
 def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
     """lc: connections are opened one after the other and held; each endpoint gets the same number of them."""
     scheduled.by(Scheduler.LEAST_CONNECTIONS)
@@ -107,18 +141,24 @@ def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
     proof.fact("each endpoint has three of nine", set(counted.values()) == {3}, counted)
 
 
+@pytest.mark.usefixtures("restored")
 def test_source_hash(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """sh: six addresses of the client, 8 requests from each: each has one endpoint, and not all have the same."""
+    """sh: six addresses of the client, 4 requests by TCP and by UDP: each has one endpoint a protocol, not all one.
+
+    kube-proxy gives virtual servers their real ones in any order, and the hash goes by their places: the same
+    client may have another endpoint by UDP than by TCP.
+    """
     scheduled.by(Scheduler.SOURCE_HASH)
     bench, found = scheduled.bench, {}
 
     for address in MORE:
         cells = scheduled.cells(4)
-        target = (str(scheduled.service.cluster_ip), "via", "10.244.0.1", "src", str(address))
+        target = (str(scheduled.service.cluster_ip), "via", str(GATEWAY), "src", str(address))
         with routed(bench.lab.conversations, bench.client.endpoint, *target):
             seen = lab_prober.sweep(cells)
         proof.concludes(judge(all_of(cells, reached(seen_as=[address])), seen))
-        found[str(address)] = shares(seen)
+        for way in (Protocol.TCP, Protocol.UDP):
+            found[f"{address} {way}"] = shares(it for it in seen if it.cell.probe.protocol is way)
 
     told = scheduled.told()
     proof.fact("every virtual server chooses by sh", told == {Scheduler.SOURCE_HASH.value}, told)
