@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tox.session.state import State
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from clusters.legs import made_legs
+from clusters.legs import LEND, ORDER, lending, made_legs
 
 
 @impl
@@ -27,8 +28,9 @@ def tox_extend_envs() -> Iterable[str]:
 def tox_add_core_config(core_conf: ConfigSet, state: State) -> None:  # noqa: ARG001 - tox calls it by these names
     """Say what each of them runs."""
     arguments = state.conf.pos_args(None) or ()
+    lends = lending(os.environ.get(ORDER, "").split(","))
     for leg in made_legs():
-        command = Command([*leg.command, *arguments])
+        command = Command([*leg.command, *(LEND if leg.name in lends else ()), *arguments])
         state.conf.memory_seed_loaders[leg.name].append(
             MemoryLoader(description=leg.summary, commands=[command]),
         )

@@ -10,18 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration, CoreV1Api
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
-from kubernetes.dynamic import DynamicClient
-from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
-from kubernetes.watch import Watch
+from typing import TYPE_CHECKING, Any
 
 from clusters.waiting import TimedOut, poll
+
+if TYPE_CHECKING:
+    from kubernetes.client import CoreV1Api
 
 Object = dict[str, Any]
 """One Kubernetes object, shaped as in its manifest."""
@@ -40,8 +34,8 @@ class NotAllowed(ApiRefused):
     """The user of the kubeconfig lacks the right to that."""
 
 
-_FORBIDDEN, _LACKS_A_RIGHT = 403, " cannot "
-"""How the API server says so: User "x" cannot list resource "pods". It forbids other things for other reasons."""
+class NotThere(ApiRefused):
+    """There is no object of that name."""
 
 
 @dataclass(frozen=True)
@@ -83,21 +77,18 @@ class Api:
         `context` is one of the file's, its current one unless given. `folder` is for what the client keeps while
         it lives (certificates, the list of kinds): the file's own unless given.
         """
-        settings = Configuration()
-        settings.connection_pool_maxsize = AT_ONCE
+        from clusters.api_client import connected
+
         self.kubeconfig, self.context = kubeconfig, context
-        keeps = folder or kubeconfig.parent
         with _explained(f"reach the cluster of {kubeconfig}"):
-            config.load_kube_config(
-                str(kubeconfig),
-                context=context,
-                client_configuration=settings,
-                persist_config=False,
-                temp_file_path=str(keeps),
-            )
-            self.client = ApiClient(settings)
-            """The plain client, for what needs a connection of its own (exec streams)."""
-            self._dynamic = DynamicClient(self.client, cache_file=str(keeps / f"{kubeconfig.stem}.discovery.json"))
+            self.client, self._dynamic = connected(kubeconfig, context, folder or kubeconfig.parent)
+        """The plain client is for what needs a connection of its own (exec streams)."""
+
+    @property
+    def _core(self) -> CoreV1Api:
+        from clusters.api_client import CoreV1Api
+
+        return CoreV1Api(self.client)
 
     def close(self) -> None:
         """Give up the pooled connections."""
@@ -153,11 +144,9 @@ class Api:
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object | None:
         """One object, None where there is none of that name."""
         resource, where = self._address(kind, namespace)
-        with _explained(f"get {kind} {name}"):
-            try:
-                return _plain(self._dynamic.get(resource, name=name, **where))
-            except NotFoundError:
-                return None
+        with suppress(NotThere), _explained(f"get {kind} {name}"):
+            return _plain(self._dynamic.get(resource, name=name, **where))
+        return None
 
     def list(self, kind: Kind, namespace: str = "", labels: str = "", fields: str = "") -> dict[str, Object]:
         """All objects of a kind that the selectors choose, by name; of a namespace where the kind has any."""
@@ -172,7 +161,7 @@ class Api:
 
         ApiRefused where the server gets no answer, or one that is an error, in so many seconds.
         """
-        core = CoreV1Api(self.client)
+        core = self._core
         asks = {
             POD: core.connect_get_namespaced_pod_proxy,
             SERVICE: core.connect_get_namespaced_service_proxy,
@@ -196,7 +185,7 @@ class Api:
         ApiRefused where its node does not tell, or not in so many seconds.
         """
         with _explained(f"log of {namespace}/{pod}"):
-            text: str = CoreV1Api(self.client).read_namespaced_pod_log(
+            text: str = self._core.read_namespaced_pod_log(
                 pod,
                 namespace,
                 container=container,
@@ -210,17 +199,14 @@ class Api:
         """Ask for the objects to go; one that is gone already is fine. `grace` is in seconds."""
         resource, where = self._address(kind, namespace)
         for name in names:
-            with _explained(f"delete {kind} {name}"):
-                try:
-                    self._dynamic.delete(
-                        resource,
-                        name=name,
-                        grace_period_seconds=grace,
-                        propagation_policy="Background",
-                        **where,
-                    )
-                except NotFoundError:
-                    continue
+            with suppress(NotThere), _explained(f"delete {kind} {name}"):
+                self._dynamic.delete(
+                    resource,
+                    name=name,
+                    grace_period_seconds=grace,
+                    propagation_policy="Background",
+                    **where,
+                )
 
     def wait(
         self,
@@ -238,6 +224,8 @@ class Api:
         One list and one watch, however many objects there are. A broken watch is taken up again until
         `within` seconds have passed; then TimedOut carries `show` of the last state seen.
         """
+        from clusters.api_client import BROKEN_WATCH
+
         deadline = time.monotonic() + within
         while True:
             left = deadline - time.monotonic()
@@ -252,7 +240,7 @@ class Api:
                 return seen
             if left <= 0:
                 raise TimedOut(what, within, show(seen))
-            with suppress(urllib3.exceptions.HTTPError, ApiException):
+            with suppress(*BROKEN_WATCH):
                 for _ in self._follow(kind, namespace, labels, version, left, seen):
                     if until(seen):
                         return seen
@@ -261,6 +249,8 @@ class Api:
         self, kind: Kind, namespace: str, labels: str, version: str, left: float, seen: dict[str, Object]
     ) -> Iterator[None]:
         """Keep `seen` up to date from `version` on, yielding after each change, for at most `left` seconds."""
+        from clusters.api_client import Watch
+
         resource, where = self._address(kind, namespace)
         events = self._dynamic.watch(
             resource,
@@ -306,15 +296,10 @@ class Api:
 
 @contextmanager
 def _explained(doing: str) -> Iterator[None]:
-    """Turn the client's errors into ApiRefused: what was being done, and the server's own message."""
-    try:
+    from clusters.api_client import explained
+
+    with explained(doing):
         yield
-    except DynamicApiError as error:
-        if error.status == _FORBIDDEN and _LACKS_A_RIGHT in error.summary():
-            raise NotAllowed(f"{doing}: {error.summary()}") from error
-        raise ApiRefused(f"{doing}: {error.summary()}") from error
-    except (ApiException, ConfigException, ResourceNotFoundError, urllib3.exceptions.HTTPError) as error:
-        raise ApiRefused(f"{doing}: {error}") from error
 
 
 def _plain(answer: Any) -> Object:

@@ -100,7 +100,7 @@ class Cluster:
     """A cluster that stands.
 
     `drain` is the container that its network has for a default gateway, `versions` are by component. `adopted`
-    says that it stood before this run, as `kept` ones do. `bring_up` is None, and `drain` "", for somebody else's.
+    says that somebody keeps it and had it before this run. `bring_up` is None and `drain` "" for somebody else's.
     """
 
     name: str
@@ -198,14 +198,26 @@ def take_down(name: str) -> None:
     records.remove(name)
 
 
-def leave(cluster: Cluster, *, keep: bool) -> None:
-    """The run is done with the cluster: keep it standing for whoever comes next, or take it down."""
+def leave(cluster: Cluster, *, keep: bool, lend_to: RunId | None = None) -> None:
+    """The run is done with the cluster: keep it standing for whoever comes next, or take it down.
+
+    Unless it is kept, it may be lent to a command of several legs, whose next one takes it over.
+    """
     cluster.api.close()
     record = records.read(cluster.name)
     if keep and record is not None:
         records.write(record.model_copy(update={"keep": True}))
+    elif lend_to is not None and record is not None:
+        records.write(record.model_copy(update={"lent": True, "run": str(lend_to)}))
     else:
         take_down(cluster.name)
+
+
+def take_back(run: RunId) -> None:
+    """Take down what was lent to this run, and that no leg of it has taken over."""
+    for record in records.every():
+        if record.lent and record.run == str(run):
+            take_down(record.name)
 
 
 def sweep() -> list[str]:
@@ -221,7 +233,7 @@ def sweep() -> list[str]:
 
 
 def claim(record: Record) -> Record | None:
-    """Make the name ours. Returns the record of a kept, equal cluster to take over; None when the way is free.
+    """Make the name ours. Returns the record of a kept or lent, equal cluster to take over; None for a new one.
 
     What a crashed run left under the name is removed. Raises UsageError when a living run has the name, or
     when what stands there is another recipe's or nobody's that we know.
@@ -230,7 +242,7 @@ def claim(record: Record) -> Record | None:
         found = records.read(record.name)
         if takes_over(found, record.name in kind.standing(), record):
             assert found is not None
-            record = found.model_copy(update={"run": record.run})
+            record = found.model_copy(update={"run": record.run, "lent": False})
             records.write(record)
             return record
         records.write(record)
@@ -253,11 +265,11 @@ def _created(
     balanced = profile.load_balancer is LoadBalancer.METALLB
     with Progress(name, total=4 + balanced) as progress:
         with watch.phase("cluster"), progress.step(f"create {machines} nodes"):
-            gateways = network.create(name, ipv6=any(subnet.version == 6 for subnet in profile.pod_subnet))
-            drain.start(name, image.agent, gateways)
+            gateways = network.create(name, ipv6=6 in profile.families)
+            drain.start(name, image.agent, gateways.values())
             kind.create(name, config, records.kubeconfig(name), log=records.folder(name) / "kind.log")
             api = Api(records.kubeconfig(name))
-            drain.answer_names(api, gateways[0])
+            drain.answer_names(api, gateways[profile.families[0]])
         before = look(api, since)
         if wanted.build is not None:
             with watch.phase("images of the build"):
@@ -271,7 +283,7 @@ def _created(
             coredns_ready(api)
         if balanced:
             with watch.phase("load balancer"), progress.step("install MetalLB"):
-                metallb.install(api, IPv4Address(gateways[0]))
+                metallb.install(api, IPv4Address(gateways[4]))
     bring_up = BringUp(tuple(watch.phases), before, look(api, since))
     versions = {"kubernetes": api.version(), "kind": kind.version(), wanted.cni.name: wanted.release}
     if balanced:
@@ -290,7 +302,7 @@ def _taken_over(wanted: Wanted, image: NodeImage, record: Record) -> Cluster:
             f"the kept cluster {wanted.name} is not well: {error}\n"
             f"Remove it with: python -m clusters down {wanted.name}"
         ) from error
-    return _cluster(wanted, image, record, api, adopted=True)
+    return _cluster(wanted, image, record, api, adopted=record.keep)
 
 
 def _remove_fake_nodes(api: Api) -> None:

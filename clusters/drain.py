@@ -6,7 +6,7 @@ programmed, a name server elsewhere) leaves by way of the host for a real networ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import closing
 from ipaddress import ip_address
 
@@ -39,7 +39,7 @@ def container(cluster: str) -> str:
     return f"{cluster}-drain"
 
 
-def start(cluster: str, image: str, gateways: Sequence[str]) -> None:
+def start(cluster: str, image: str, gateways: Collection[str]) -> None:
     """Start it on the cluster's network, in place of these gateways; DrainFailed if it does not get ready."""
     six = any(ip_address(gateway).version == 6 for gateway in gateways)
     sysctls = _SYSCTLS | ({"net.ipv6.conf.all.forwarding": "1"} if six else {})

@@ -14,6 +14,8 @@ class Feature(StrEnum):
     its CNI came is known, and nodes may be changed. Of a cluster of somebody else's none of that holds."""
     NETWORK_POLICY = "network-policy"
     """NetworkPolicy objects are enforced."""
+    POLICY_FOR_ICMP = "policy-for-icmp"
+    """They are enforced for ICMP as well, which the API leaves open."""
     BRIDGE = "bridge"
     """Pods of one node hang on a Linux bridge."""
     ROUTED_PODS = "routed-pods"
@@ -47,8 +49,10 @@ class Feature(StrEnum):
     Kubernetes from 1.32 to 1.36 do not (kubernetes/kubernetes#139628): `forgets_udp_at_zero`."""
     SEVERAL_RELEASES = "several-releases"
     """More than one release of the CNI is known, so that a cluster can go from one to another."""
-    IPV6 = "ipv6"
-    """Pods and Services have IPv6 addresses as well."""
+    IPV4 = "ipv4"
+    """Pods and Services have IPv4 addresses."""
+    DUAL_STACK = "dual-stack"
+    """Pods and Services have an address of each family."""
 
 
 def forgets_udp_at_zero(kubernetes: str) -> bool:

@@ -70,6 +70,16 @@ class RunId:
         return f"{self.pid}-{self.ticks}-{self.machine}"
 
 
+HOLDER = "NETPROOF_HOLDER"
+"""In the environment: the run of the command that this one is a leg of."""
+
+
+def holder() -> RunId | None:
+    """The command that this run is a leg of, if any."""
+    text = os.environ.get(HOLDER)
+    return RunId.parse(text) if text else None
+
+
 def is_over(run: str) -> bool:
     """Whether this is the id of a run that lives no more; False for what is nobody's id."""
     try:

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from clusters.counts import FOLDER, Counts
-from clusters.legs import Leg, chosen, groups, legs
+from clusters.labels import HOLDER, RunId
+from clusters.legs import ORDER, Leg, chosen, groups, legs
 from clusters.model import HostCannot, UsageError
 
 PASSED, FAILED, USAGE, HOST_CANNOT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -88,13 +89,24 @@ def _run(wanted: tuple[Leg, ...], rest: list[str]) -> int:
                 from clusters.host.ready import ready
 
                 ready()
-            statuses = _tox(wanted, rest, folder)
+            try:
+                statuses = _tox(wanted, rest, folder)
+            finally:
+                _take_back(wanted)
             return worst(statuses.values())
         finally:
             counts = total(statuses, folder)
             shown, more = counts.red[:SHOWN_RED], len(counts.red) - SHOWN_RED
             said = [*shown, *([f"and {more} more: see the reports"] if more > 0 else []), counts]
             print(*said, sep="\n", flush=True)  # noqa: T201 - plain, for whoever counts
+
+
+def _take_back(wanted: Iterable[Leg]) -> None:
+    """What a leg lent to the next one, which did not come to it, goes."""
+    if any(leg.profile for leg in wanted):
+        from clusters.cluster import take_back
+
+        take_back(RunId.current())
 
 
 def total(statuses: Mapping[str, int], folder: Path) -> Counts:
@@ -129,6 +141,7 @@ def _tox(wanted: tuple[Leg, ...], rest: list[str], folder: Path) -> dict[str, in
     os.environ[FOLDER] = str(folder)  # tox hands it on, as everything called NETPROOF_…
     result = folder / "result.json"
     names = ",".join(leg.name for leg in wanted)
+    os.environ[ORDER], os.environ[HOLDER] = names, str(RunId.current())
     tox(["run", "-e", names, "--result-json", str(result), *(["--", *rest] if rest else [])])
     found = json.loads(result.read_text())["testenvs"] if result.exists() else {}
     return {leg.name: status(found.get(leg.name, {})) for leg in wanted}

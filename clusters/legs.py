@@ -5,21 +5,32 @@ A profile is a leg by being in the folder: tox.ini need not name it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from clusters.features import Feature
 from clusters.model import UsageError, features, load_cni, load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
+ORDER = "NETPROOF_LEGS"
+"""In the environment: the legs that a command runs, one after the other, with commas."""
 FEW = "few-faults-"
 """Before a profile's name: its checks under one fault of each kind."""
+WIRE = "wire-"
+"""Before a profile's name: what depends on how packets travel. Services' translation and DNS are left to other
+legs, since kube-proxy and CoreDNS do the same under every CNI."""
 SUITES = {
     "": ("suites/kubernetes", "suites/policy"),
     "faults-": ("suites/kubernetes", "suites/policy", "--faults"),
     FEW: ("suites/kubernetes", "--faults=few"),
+    WIRE: (
+        *(f"suites/kubernetes/{folder}" for folder in ("datapath", "pods", "external", "run")),
+        "suites/policy",
+    ),
     "policy-matrix-": ("suites/policy_matrix",),
     "faults-policy-matrix-": ("suites/policy_matrix", "--faults"),
     "search-policy-": ("suites/policy_search",),
@@ -60,13 +71,20 @@ class Leg:
     """Whether it needs a Docker engine."""
     command: tuple[str, ...] = ()
     """What it runs, before pytest arguments; empty where tox.ini says it."""
+    profile: str = ""
+    """The profile whose cluster it stands up, if any."""
 
 
 @cache
 def profile_legs() -> tuple[Leg, ...]:
     """The legs of every profile. UsageError for a mistake in a profile's file."""
     return tuple(
-        Leg(f"{prefix}{name}", _summary(prefix, name), command=("pytest", *suite, f"--profile={name}"))
+        Leg(
+            f"{prefix}{name}",
+            _summary(prefix, name),
+            command=("pytest", *suite, f"--profile={name}"),
+            profile=name,
+        )
         for name in profile_names()
         for prefix, suite in SUITES.items()
         if prefix not in ASK_FOR or ASK_FOR[prefix] in _features(name)
@@ -89,6 +107,17 @@ def suite_legs() -> tuple[Leg, ...]:
 def _features(name: str) -> frozenset[Feature]:
     profile = load_profile(name)
     return features(load_cni(profile.cni), profile)
+
+
+LEND = ("--keep=for-next-leg",)
+"""What pytest is told in a leg whose cluster the next one gets."""
+
+
+def lending(order: Sequence[str]) -> frozenset[str]:
+    """Of legs that run one after the other those whose next one has the same profile: it gets their cluster."""
+    profiles = {leg.name: leg.profile for leg in profile_legs()}
+    pairs = pairwise(order)
+    return frozenset(one for one, then in pairs if profiles.get(one) and profiles[one] == profiles.get(then))
 
 
 def existing_leg() -> Leg:
@@ -129,13 +158,13 @@ def legs() -> tuple[Leg, ...]:
 def groups() -> dict[str, tuple[str, ...]]:
     """Names that stand for several legs: the labels in tox.ini's first section, and "nightly".
 
-    Nightly is everything that checks, so that a new profile is in it by being there; a few faults are part of all.
+    Nightly is everything that checks, so that a new profile is in it by being there; parts of other legs are not.
     """
     lines = _ini().get("tox", "labels", fallback="").strip().splitlines()
     found = (line.partition("=") for line in lines)
     labels = {name.strip(): tuple(part.strip() for part in names.split(",")) for name, _, names in found}
-    every = (leg.name for leg in legs() if leg.name not in (WRITES, EXISTING) and not leg.name.startswith(FEW))
-    return labels | {"nightly": tuple(every)}
+    names = (leg.name for leg in legs() if leg.name not in (WRITES, EXISTING))
+    return labels | {"nightly": tuple(name for name in names if not name.startswith((FEW, WIRE)))}
 
 
 def chosen(names: list[str]) -> tuple[Leg, ...]:

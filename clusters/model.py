@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -74,6 +74,11 @@ class Profile(BaseModel):
     service_subnet: Subnets
     features: frozenset[Feature] = frozenset()
     options: dict[str, str] = {}
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The address families of pods and Services, 4 and 6: what asks for none gets the first of them."""
+        return tuple(dict.fromkeys(subnet.version for subnet in self.pod_subnet))
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,18 @@ def chosen_options(cni: Cni, profile: Profile) -> dict[str, str]:
 def features(cni: Cni, profile: Profile) -> frozenset[Feature]:
     """What a cluster of this profile supports: what its CNI does, its kube-proxy, and what the profile adds."""
     found = profile.features | {Feature(f"kube-proxy-{profile.kube_proxy}")} | cni.features(profile)
-    found |= {Feature.KNOWN_PROFILE}
+    found |= {Feature.KNOWN_PROFILE} | of_families(profile.families)
     if len(cni.versions) > 1:
         found |= {Feature.SEVERAL_RELEASES}
     if profile.load_balancer is not LoadBalancer.NOBODY:
         found |= {Feature.LOAD_BALANCER}
     return found
+
+
+def of_families(families: Collection[int]) -> frozenset[Feature]:
+    """What clusters of these address families support for that alone."""
+    found = {Feature.IPV4} if 4 in families else set()
+    return frozenset(found | ({Feature.DUAL_STACK} if {4, 6} <= set(families) else set()))
 
 
 def profile_names() -> list[str]:

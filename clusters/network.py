@@ -21,17 +21,17 @@ from clusters.labels import CLUSTER_LABEL
 _MTU = "com.docker.network.driver.mtu"
 
 
-def create(name: str, *, ipv6: bool) -> tuple[str, ...]:
-    """Make the network anew, with the MTU of the engine's default bridge; the gateways containers are told."""
+def create(name: str, *, ipv6: bool) -> dict[int, str]:
+    """Make the network anew, with the MTU of the engine's default bridge; by family the gateway that is told."""
     remove(name)
     with closing(client()) as docker:
         subnets: list[IPv4Network | IPv6Network] = [_unused_subnet(docker, name)]
         subnets += [_local_subnet(name)] if ipv6 else []
-        gateways = {f"DefaultGatewayIPv{subnet.version}": str(subnet[-2]) for subnet in subnets}
+        gateways: dict[int, str] = {subnet.version: str(subnet[-2]) for subnet in subnets}
         pools = [
             IPAMPool(
                 subnet=str(subnet),
-                aux_addresses={key: told for key, told in gateways.items() if key.endswith(str(subnet.version))},
+                aux_addresses={f"DefaultGatewayIPv{subnet.version}": gateways[subnet.version]},
             )
             for subnet in subnets
         ]
@@ -44,7 +44,7 @@ def create(name: str, *, ipv6: bool) -> tuple[str, ...]:
             ipam=IPAMConfig(pool_configs=pools),
             check_duplicate=True,
         )
-    return tuple(gateways.values())
+    return gateways
 
 
 def remove(name: str) -> None:

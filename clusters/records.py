@@ -27,7 +27,8 @@ PREFIX = "netproof-"
 class Record(BaseModel):
     """One cluster. `recipe` is everything it was made from: only an equal one may take the cluster over.
 
-    `run` is the run that uses it or used it last. `bring_up` is None until the cluster is up.
+    `run` is the run that uses it or used it last. One that is `lent` is in nobody's use: `run` is the command of
+    several legs that holds it for the next of them. `bring_up` is None until the cluster is up.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Record(BaseModel):
     recipe: dict[str, str]
     run: str
     keep: bool = False
+    lent: bool = False
     versions: dict[str, str] = {}
     images: tuple[Origin, ...] = ()
     bring_up: BringUp | None = None
@@ -44,7 +46,7 @@ class Record(BaseModel):
     @property
     def in_use(self) -> bool:
         """Whether another run that still lives has it."""
-        return self.run != str(RunId.current()) and RunId.parse(self.run).alive()
+        return not self.lent and self.run != str(RunId.current()) and RunId.parse(self.run).alive()
 
     @property
     def stale(self) -> bool:
@@ -67,9 +69,11 @@ def takes_over(found: Record | None, stands: bool, wanted: Record) -> bool:
     if found.in_use:
         pid = RunId.parse(found.run).pid
         raise UsageError(f"cluster {name} is in use by process {pid}, which still runs. Wait until it ends")
-    if not (stands and found.keep and found.bring_up is not None):
+    if not (stands and (found.keep or found.lent) and found.bring_up is not None):
         return False
     difference = _difference(found, wanted)
+    if difference and found.lent:
+        return False
     if difference:
         raise UsageError(f"the kept cluster {name} was made from something else ({difference}). {_way_out(name)}")
     return True

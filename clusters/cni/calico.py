@@ -97,13 +97,12 @@ class Calico(Cni):
     def features(self, profile: Profile) -> frozenset[Feature]:
         own = {
             Feature.NETWORK_POLICY,
+            Feature.POLICY_FOR_ICMP,
             Feature.HOST_PORT,
             Feature.BANDWIDTH,
             Feature.ROUTED_PODS,
             Feature.IP_POOLS,
         }
-        if 6 in _families(profile):
-            own.add(Feature.IPV6)
         return frozenset(own) | self._encapsulation(profile).features
 
     def needs(self, profile: Profile) -> frozenset[Capability]:
@@ -141,7 +140,7 @@ class Calico(Cni):
     def _encapsulation(self, profile: Profile) -> Encapsulation:
         name = chosen_options(self, profile)["encapsulation"]
         chosen = _ENCAPSULATIONS[name]
-        if 6 in _families(profile) and 6 not in chosen.families:
+        if 6 in profile.families and 6 not in chosen.families:
             raise UsageError(f"profile {profile.name}: calico's encapsulation {name} carries IPv4 alone")
         return chosen
 
@@ -177,7 +176,7 @@ def speaks(profile: Profile) -> Change:
 
     A node without an IPv4 address to be known by in BGP is known by a number made of its name.
     """
-    four, six = (family in _families(profile) for family in (4, 6))
+    four, six = (family in profile.families for family in (4, 6))
     variables = {"IP": "autodetect" if four else "none"} | ({} if four else {"CALICO_ROUTER_ID": "hash"})
     # Outside nobody knows a way back to a pod: the pool of IPv4 is translated by itself, that of IPv6 is not.
     outside = {"CALICO_IPV6POOL_NAT_OUTGOING": "true"}
@@ -187,7 +186,7 @@ def speaks(profile: Profile) -> Change:
 
 def given_addresses(objects: Objects, profile: Profile) -> Objects:
     """A pod is given an address of each family of the profile; the manifest gives one of IPv4 alone."""
-    changed, given = deepcopy(objects), _families(profile)
+    changed, given = deepcopy(objects), profile.families
     data = find(changed, "ConfigMap", "calico-config")["data"]
     families = {f"assign_ipv{family}": str(family in given).lower() for family in (4, 6)}
     plain = '"type": "calico-ipam"'
@@ -195,10 +194,6 @@ def given_addresses(objects: Objects, profile: Profile) -> Objects:
     # Its numbers are places for the installer to fill in: it is no JSON yet.
     data["cni_network_config"] = data["cni_network_config"].replace(plain, f"{plain}, {told}")
     return changed
-
-
-def _families(profile: Profile) -> frozenset[int]:
-    return frozenset(subnet.version for subnet in profile.pod_subnet)
 
 
 def tells_nobody(daemon: str) -> Change:

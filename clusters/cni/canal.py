@@ -38,11 +38,12 @@ class Canal(Cni):
     versions = calico.CNI.versions
 
     def features(self, profile: Profile) -> frozenset[Feature]:
-        if any(subnet.version == 6 for subnet in profile.pod_subnet):
+        if 6 in profile.families:
             raise UsageError(f"profile {profile.name}: canal is set up here with IPv4 alone")
         return frozenset(
             {
                 Feature.NETWORK_POLICY,
+                Feature.POLICY_FOR_ICMP,
                 Feature.HOST_PORT,
                 Feature.BANDWIDTH,
                 Feature.ROUTED_PODS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -80,9 +80,13 @@ class Backend:
     needs: frozenset[Capability] = frozenset()
     opens_tun: bool = False
     carries_ipv6: bool = True
+    device_of_ipv6: str = ""
+    """The tunnel's device where pods have IPv6 alone; beside IPv4 it is a second one."""
 
 
-VXLAN = Tunnel(Carrier.VXLAN, "flannel.1", port=8472, vni=1, overhead=MappingProxyType({4: 50, 6: 70}))
+VXLAN_DEVICES = MappingProxyType({4: "flannel.1", 6: "flannel-v6.1"})
+"""By address family: each has a tunnel of its own."""
+VXLAN = Tunnel(Carrier.VXLAN, VXLAN_DEVICES[4], port=8472, vni=1, overhead=MappingProxyType({4: 50, 6: 70}))
 _UDP = Tunnel(Carrier.UDP, "flannel0", port=8285, overhead=MappingProxyType({4: 28}), holds=192)
 """flanneld's socket has the default of 212992 bytes; a small packet takes 768 of them, a full one 2304."""
 
@@ -96,6 +100,7 @@ _BACKENDS = MappingProxyType(
             frozenset({Feature.ENCAPSULATION, Feature.VXLAN}),
             VXLAN,
             frozenset({Capability.VXLAN}),
+            device_of_ipv6=VXLAN_DEVICES[6],
         ),
         "host-gw": Backend({"Type": "host-gw"}, frozenset()),
         "udp": Backend(
@@ -118,6 +123,7 @@ _BACKENDS = MappingProxyType(
             frozenset({Feature.ENCAPSULATION}),
             _WIREGUARD,
             frozenset({Capability.WIREGUARD}),
+            device_of_ipv6="flannel-wg-v6",
         ),
     }
 )
@@ -139,17 +145,17 @@ class Flannel(Cni):
 
     def features(self, profile: Profile) -> frozenset[Feature]:
         own = {Feature.BRIDGE, Feature.FLANNEL_LEASES, Feature.HOST_PORT}
-        if any(subnet.version == 6 for subnet in profile.pod_subnet):
-            own.add(Feature.IPV6)
         return frozenset(own) | self._backend(profile).features
 
     def needs(self, profile: Profile) -> frozenset[Capability]:
         return self._backend(profile).needs | {Capability.BRIDGE_NETFILTER}
 
     def datapath(self, profile: Profile) -> Datapath:
+        backend = self._backend(profile)
+        alone = profile.families == (6,) and backend.device_of_ipv6
         return Datapath(
             attachment=Bridge("cni0"),
-            tunnel=self._backend(profile).tunnel,
+            tunnel=replace(backend.tunnel, device=alone) if alone else backend.tunnel,
             daemon="flanneld",
             plugin="bridge",
             files=("/run/flannel/subnet.env", "/etc/cni/net.d/10-flannel.conflist"),
@@ -190,7 +196,7 @@ class Flannel(Cni):
     def _backend(self, profile: Profile) -> Backend:
         name = chosen_options(self, profile)["backend"]
         backend = _BACKENDS[name]
-        if not backend.carries_ipv6 and any(subnet.version == 6 for subnet in profile.pod_subnet):
+        if not backend.carries_ipv6 and 6 in profile.families:
             raise UsageError(f"profile {profile.name}: flannel's {name} backend carries IPv4 alone")
         return backend
 
@@ -209,7 +215,7 @@ def in_pod_subnet(objects: Objects, profile: Profile, configuration: str = _CONF
             conf["Network"] = str(subnet)
         else:
             conf |= {"EnableIPv6": True, "IPv6Network": str(subnet)}
-    if all(subnet.version == 6 for subnet in profile.pod_subnet):
+    if profile.families == (6,):
         conf["EnableIPv4"] = False
         del conf["Network"]
     return _with_net_conf(changed, configuration, conf)

@@ -30,7 +30,7 @@ from fixtures.probes.convergence import must_become
 from fixtures.probes.idle import opened
 from fixtures.probes.plan import Destination, address_of, at, every, foreign, virtual
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup, tcp, udp
+from fixtures.probes.ways import ADDRESS_RECORD, lookup, tcp, udp
 from fixtures.verdicts.expectation import Expectation, all_of, blocked, reached
 from fixtures.verdicts.observation import Cell
 from fixtures.world.pods import Pod
@@ -111,11 +111,11 @@ def test_a_deny_goes_on(world: World, site: Site, prober: Prober, proof: Proof) 
 def standing(world: World, services: Services) -> list[Cell]:
     """Nodes to pods of every node, to a Service and to CoreDNS, and outside to a node port."""
     door = services["open"]
-    doors = by_node_port(door)
+    doors, record = by_node_port(door), ADDRESS_RECORD[world.family]
     return [
         *every(world.nodes, [at(pod) for pod in world.one_pod_of_each_node], WAYS),
         *every(world.nodes, [cluster_ip(services["far"])], [tcp(80), udp(80)]),
-        *every(world.nodes, [name_server(world)], [lookup(services["web"].full_name)]),
+        *every(world.nodes, [name_server(world)], [lookup(services["web"].full_name, record)]),
         *every([world["outside"]], [node_port(door, node) for node in world.nodes], doors),
     ]
 

@@ -84,7 +84,7 @@ def settled(world: World, prober: Prober, capture: Capture, *, wrapped: bool) ->
     packet whether it was wrapped.
     """
     cells = between([world[name] for name in BETWEEN_NODES], WAYS)
-    kernels = look_at(prober.conversations, world.nodes)
+    kernels = look_at(prober.conversations, world.nodes, world.family)
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
     seen: list[bool] = []
 

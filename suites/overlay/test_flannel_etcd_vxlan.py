@@ -17,7 +17,6 @@ import pytest
 
 from clusters.cni.flannel import VXLAN
 from fixtures.cni.flannel.hosts import BRIDGE, FlannelHosts, Images, stand
-from fixtures.cni.flannel.tunnel import DEVICE
 from fixtures.faults.fault import fault
 from fixtures.faults.lab_levers import dropped, mtu, routed
 from fixtures.lab.lab import Lab
@@ -98,7 +97,7 @@ def past_the_tunnel(tunnelled: FlannelHosts) -> Iterator[None]:
 )
 def smaller_tunnel(tunnelled: FlannelHosts) -> Iterator[None]:
     """red's flannel.1 has 100 bytes less than the card would leave it."""
-    with mtu(tunnelled.red.docker, DEVICE, 1350):
+    with mtu(tunnelled.red.docker, VXLAN.device, 1350):
         yield
 
 
@@ -118,7 +117,7 @@ def test_device(tunnelled: FlannelHosts, proof: Proof) -> None:
     hosts = [host.docker.endpoint for host in tunnelled.hosts]
     kernels = look_at(tunnelled.lab.conversations, hosts)
 
-    links = {name: state.link(DEVICE) for name, state in kernels.items()}
+    links = {name: state.link(VXLAN.device) for name, state in kernels.items()}
 
     seen = {name: (it.kind, it.up, it.vni, it.port, it.local) for name, it in links.items()}
     right = {host.name: ("vxlan", True, VXLAN.vni, VXLAN.port, address_of(host)) for host in hosts}
@@ -165,7 +164,7 @@ def test_wire(tunnelled: FlannelHosts, ways: list[Probe], lab_prober: Prober, pr
         seen = lab_prober.sweep(cells)
 
     bare = [frame for frame in taps.frames if not frame.encapsulated]
-    ends = [TunnelEnd(address_of(host), kernels[host.name].link(DEVICE).mac) for host in hosts]
+    ends = [TunnelEnd(address_of(host), kernels[host.name].link(VXLAN.device).mac) for host in hosts]
     headers = seen_in(taps.frames)
     right = promised(ends, VXLAN)
     proof.concludes(judge(all_of(cells, reached()), seen))

@@ -143,7 +143,7 @@ def test_least_connections(scheduled: Scheduled, proof: Proof) -> None:
 
 @pytest.mark.usefixtures("restored")
 def test_source_hash(scheduled: Scheduled, lab_prober: Prober, proof: Proof) -> None:
-    """sh: six addresses of the client, 4 requests by TCP and by UDP: each has one endpoint a protocol, not all one.
+    """sh: six addresses of the client, 4 requests by TCP and by UDP: each has one endpoint a protocol.
 
     kube-proxy gives virtual servers their real ones in any order, and the hash goes by their places: the same
     client may have another endpoint by UDP than by TCP.

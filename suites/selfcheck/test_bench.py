@@ -90,6 +90,7 @@ def test_files_and_links_of_a_program() -> None:
 
 def test_what_is_laid_of_each_mode() -> None:
     said: dict[str, Any] = {
+        "ip6tables-legacy-save -t nat": "",
         "iptables-legacy-save -t nat": "-A KUBE-SERVICES -j KUBE-SVC-ABCDEFGHIJKLMNOP\n",
         "nft list tables": "table ip kube-proxy\ntable ip other\n",
         "ip -br link show type dummy": "kube-ipvs0 DOWN 00:00:00:00:00:00 <BROADCAST,NOARP>\n",

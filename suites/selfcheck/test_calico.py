@@ -129,7 +129,7 @@ def test_ipv6_is_refused_where_it_is_not_carried() -> None:
         canal.CNI.features(profile(both, cni="canal"))
     with pytest.raises(UsageError, match="ipip carries IPv4 alone"):
         CNI.features(profile(both, encapsulation="ipip"))
-    assert Feature.IPV6 in CNI.features(profile(both, encapsulation="none"))
+    assert Feature.ROUTED_PODS in CNI.features(profile(both, encapsulation="none"))
 
 
 def test_sessions_of_both_families_are_read() -> None:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from kubernetes.dynamic.exceptions import ForbiddenError
 
-from clusters.api import Api, ApiRefused, NotAllowed, _explained
+from clusters.api import Api, ApiRefused, NotAllowed
+from clusters.api_client import explained
 from clusters.features import Feature
 from clusters.foreign import _around, found
 from clusters.labels import RunId
@@ -140,9 +141,9 @@ def forbidden(message: str) -> ForbiddenError:
 
 
 def test_a_right_that_the_user_lacks_is_told_from_other_refusals() -> None:
-    with pytest.raises(NotAllowed, match="list nodes"), _explained("list nodes"):
+    with pytest.raises(NotAllowed, match="list nodes"), explained("list nodes"):
         raise forbidden('User "x" cannot list resource "nodes"')
-    with pytest.raises(ApiRefused) as caught, _explained("create Pod a"):
+    with pytest.raises(ApiRefused) as caught, explained("create Pod a"):
         raise forbidden("unable to create new content in namespace ns because it is being terminated")
     assert not isinstance(caught.value, NotAllowed)
 

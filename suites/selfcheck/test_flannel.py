@@ -96,8 +96,6 @@ def test_features_follow_backend_and_families() -> None:
         "ipip": {Feature.ENCAPSULATION},
         "wireguard": {Feature.ENCAPSULATION},
     }
-    assert Feature.IPV6 in CNI.features(profile("198.18.0.0/16,2001:db8::/56"))
-    assert Feature.IPV6 not in CNI.features(profile())
     assert Feature.NETWORK_POLICY not in CNI.features(profile())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 import pytest
@@ -84,16 +84,22 @@ def test_a_tunnel_with_another_hardware_address_is_told() -> None:
     assert told(state) == ["node0: flannel.1 has 02:00:00:00:00:99, its lease says 02:00:00:00:00:00"]
 
 
-def test_a_lease_is_read_as_it_was_written() -> None:
-    item = {"metadata": {"name": OWN.node, "annotations": OWN.annotations()}, "spec": {"podCIDR": str(OWN.subnet)}}
-    assert Lease.read(item) == OWN
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_lease_is_read_as_it_was_written(version: int) -> None:
+    six = replace(OWN, subnet=IPv6Network("fd00:10:244::/64"), vtep=IPv6Address("2001:db8::1"))
+    own = OWN if version == 4 else six
+    item = {
+        "metadata": {"name": own.node, "annotations": OWN.annotations() | six.annotations()},
+        "spec": {"podCIDR": str(OWN.subnet), "podCIDRs": [str(OWN.subnet), str(six.subnet)]},
+    }
+    assert Lease.read(item, version) == own
 
 
 def test_a_node_without_lease_is_told_with_what_it_has() -> None:
     annotations = {"flannel.alpha.coreos.com/public-ip": "192.0.2.1", "other": "x"}
     with pytest.raises(NoLease, match=r"node1.*public-ip"):
         Lease.read(
-            {"metadata": {"name": "node1", "annotations": annotations}, "spec": {"podCIDR": "10.244.1.0/24"}}
+            {"metadata": {"name": "node1", "annotations": annotations}, "spec": {"podCIDRs": ["10.244.1.0/24"]}}
         )
 
 
@@ -101,6 +107,9 @@ def test_the_subnet_file() -> None:
     text = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
     own = IPv4Network("10.244.1.0/24")
     assert SubnetFile.read(text) == SubnetFile(POOL, own, IPv4Address("10.244.1.1"), 1450, masquerade=True)
+    text += "FLANNEL_IPV6_NETWORK=fd00:10:244::/56\nFLANNEL_IPV6_SUBNET=fd00:10:244:1::1/64\n"
+    six = SubnetFile.read(text, 6)
+    assert (six.pool, six.subnet) == (IPv6Network("fd00:10:244::/56"), IPv6Network("fd00:10:244:1::/64"))
 
 
 def test_a_lease_is_read_from_etcd() -> None:

@@ -6,7 +6,16 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
 
-from fixtures.probes.kernel import NetState, Route, forwarding, links, neighbours, parsed_counters, routes
+from fixtures.probes.kernel import (
+    NetState,
+    Route,
+    forwarding,
+    links,
+    neighbours,
+    parsed_counters,
+    parsed_counters_of_ipv6,
+    routes,
+)
 
 ADDRESSES = [
     {
@@ -96,3 +105,8 @@ def test_counters() -> None:
         "UdpInDatagrams": 7,
         "UdpInCsumErrors": 3,
     }
+
+
+def test_counters_of_ipv6() -> None:
+    text = "Ip6InReceives                   \t42\nUdp6InCsumErrors                \t3\nIcmp6OutType133\t1\n"
+    assert parsed_counters_of_ipv6(text) == {"IpInReceives": 42, "UdpInCsumErrors": 3, "IcmpOutType133": 1}

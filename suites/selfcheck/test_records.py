@@ -65,6 +65,23 @@ def test_a_kept_cluster_that_is_gone_or_never_came_up_is_made_new(stands: bool, 
     assert not takes_over(record(keep=True, seen=seen), stands, record())
 
 
+def lent(flannel: str = "v1", *, seen: BringUp | None = SEEN) -> Record:
+    """A cluster that our parent process, which lives, holds for its next leg."""
+    return living().model_copy(update={"lent": True, "recipe": {"flannel": flannel}, "bring_up": seen})
+
+
+def test_a_lent_cluster_is_taken_over_by_its_like_and_holds_nobody_up() -> None:
+    assert takes_over(lent(), True, record())
+    assert not takes_over(lent("v2"), True, record())
+    assert not takes_over(lent(seen=None), True, record())
+    assert not takes_over(lent(), False, record())
+
+
+def test_a_lent_cluster_is_left_behind_once_its_holder_is_gone() -> None:
+    assert not lent().stale
+    assert lent().model_copy(update={"run": GONE}).stale
+
+
 def test_what_is_left_behind() -> None:
     assert record().stale
     assert not record(keep=True).stale

@@ -79,7 +79,7 @@ def test_way_of_a_packet(world: World, prober: Prober, capture: Capture, proof: 
 def test_straight_to_the_node(world: World, prober: Prober, capture: Capture, proof: Proof) -> None:
     """Between nodes packets are bare, and each goes to the card of its pod's own node: TCP, UDP, ICMP, HTTP."""
     pods = [world[name] for name in ("client", "remote", "third")]
-    kernels = look_at(prober.conversations, world.nodes)
+    kernels = look_at(prober.conversations, world.nodes, world.family)
     cards = {node.name: kernels[node.name].holding(address_of(node)) for node in world.nodes}
     cells = between(pods, WAYS)
 

@@ -14,7 +14,7 @@ it missed. A route too many is as bad as a missing one: it takes packets to nobo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address
 
 import pytest
 
@@ -23,7 +23,7 @@ from clusters.cluster import Cluster
 from clusters.features import Feature
 from fixtures.cni.flannel.convergence import Overlay, until_settled
 from fixtures.cni.flannel.fake_node import fake_node
-from fixtures.cni.flannel.lease import PREFIX, Lease, SubnetFile, spare
+from fixtures.cni.flannel.lease import PREFIX, PUBLIC, Lease, SubnetFile, spare
 from fixtures.endpoints.conversation import Conversations
 from fixtures.faults.fault import fault
 from fixtures.faults.node_levers import annotated
@@ -31,7 +31,7 @@ from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import address_of
 from fixtures.world import node_files
-from fixtures.world.addresses import misplaced
+from fixtures.world.addresses import IPNetwork, misplaced
 from fixtures.world.world import World
 
 pytestmark = [pytest.mark.claim("FLN-1"), pytest.mark.requires("flannel-leases")]
@@ -46,32 +46,32 @@ SUBNET_FILE = "/run/flannel/subnet.env"
 )
 def lease_of_another_address(site: Site) -> Iterator[None]:
     """The far node's lease has the address of a card that is not on the nodes' own network."""
-    with annotated(site, site.far, f"{PREFIX}/public-ip", "198.51.100.9"):
+    with annotated(site, site.far, f"{PREFIX}/{PUBLIC[4]}", "198.51.100.9"):
         yield
 
 
 @pytest.fixture
-def pool(cluster: Cluster) -> IPv4Network:
+def pool(cluster: Cluster, family: int) -> IPNetwork:
     """What flannel leases from."""
-    return next(subnet for subnet in cluster.profile.pod_subnet if isinstance(subnet, IPv4Network))
+    return next(subnet for subnet in cluster.profile.pod_subnet if subnet.version == family)
 
 
 @pytest.fixture
-def leases(world: World) -> dict[str, Lease]:
+def leases(world: World, family: int) -> dict[str, Lease]:
     """The lease of every node that has a machine, by the node's name."""
     found = world.api.list(NODE)
-    return {node.name: Lease.read(found[node.name]) for node in world.nodes}
+    return {node.name: Lease.read(found[node.name], family) for node in world.nodes}
 
 
 @pytest.fixture
-def overlay(world: World, cluster: Cluster, pool: IPv4Network, conversations: Conversations) -> Overlay:
+def overlay(world: World, cluster: Cluster, pool: IPNetwork, conversations: Conversations) -> Overlay:
     """The nodes' kernels."""
     return Overlay(world.nodes, pool, cluster.datapath.attachment, conversations)
 
 
-def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
+def test_one_for_each(world: World, pool: IPNetwork, leases: dict[str, Lease], proof: Proof) -> None:
     """Every node leases a subnet of the pool, all different, under its own address."""
-    addresses = {node.name: address_of(node) for node in world.nodes}
+    addresses = {node.name: address_of(node, pool.version) for node in world.nodes}
 
     subnets = {name: lease.subnet for name, lease in leases.items()}
     public = {name: lease.vtep for name, lease in leases.items()}
@@ -82,13 +82,13 @@ def test_one_for_each(world: World, pool: IPv4Network, leases: dict[str, Lease],
 
 
 @pytest.mark.requires("bridge")
-def test_subnet_file(world: World, pool: IPv4Network, leases: dict[str, Lease], proof: Proof) -> None:
+def test_subnet_file(world: World, pool: IPNetwork, leases: dict[str, Lease], proof: Proof) -> None:
     """The file that flannel's plugin makes pods from says the same as the lease, on every node."""
     texts = {node.name: node_files.known(world, node.name, SUBNET_FILE) for node in world.nodes}
     without = sorted(name for name, text in texts.items() if text is None)
     proof.fact("every node has the file", not without, without)
 
-    files = {name: SubnetFile.read(text) for name, text in texts.items() if text is not None}
+    files = {name: SubnetFile.read(text, pool.version) for name, text in texts.items() if text is not None}
 
     on_nodes = {name: (file.pool, file.subnet) for name, file in files.items()}
     right = {name: (pool, lease.subnet) for name, lease in leases.items()}
@@ -104,14 +104,14 @@ def test_known_to_all(leases: dict[str, Lease], overlay: Overlay, proof: Proof) 
 
 
 @pytest.mark.requires("vxlan")
-@pytest.mark.requires_absent("ipv6")  # the fake node has a lease of IPv4 alone, which flannel refuses there
+@pytest.mark.requires_absent("dual-stack")  # the fake node has a lease of one family, which flannel refuses there
 def test_goes_with_its_node(world: World, leases: dict[str, Lease], overlay: Overlay, proof: Proof) -> None:
     """A node's lease reaches every other node when its object comes, and is gone from all when that goes."""
     real = list(leases.values())
     away = Lease(
         "netproof-fake-node",
         spare(overlay.pool, real),
-        IPv4Address("192.0.2.77"),
+        ip_address("192.0.2.77" if overlay.pool.version == 4 else "2001:db8::77"),
         "vxlan",
         "02:00:5e:00:00:77",
         vni=1,

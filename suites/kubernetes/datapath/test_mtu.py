@@ -30,7 +30,7 @@ from fixtures.world.world import PORT, World
 @pytest.mark.requires("known-profile")
 def test_arithmetic(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The MTU of every pod's link is the smallest of the nodes' cards less what wraps a packet between nodes."""
-    kernels = look_at(prober.conversations, [*world.pods, *world.nodes])
+    kernels = look_at(prober.conversations, [*world.pods, *world.nodes], world.family)
     overhead = cluster.datapath.tunnel.taken_off(max(it.version for it in cluster.profile.pod_subnet))
 
     cards = {node.name: kernels[node.name].holding(address_of(node)).mtu for node in world.nodes}
@@ -73,9 +73,8 @@ def test_nothing_is_cut(world: World, prober: Prober, capture: Capture, proof: P
     kernels = look_at(prober.conversations, [world["client"], *world.nodes])
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
     mtu = kernels["client"].link("eth0").mtu
-    cells = between(
-        pods, [*filling(PORT, mtu), udp(PORT, size=mtu - HEADERS[4]), get(PORT, size=200_000, timeout=3.0)]
-    )
+    full = udp(PORT, size=mtu - HEADERS[world.family])
+    cells = between(pods, [*filling(PORT, mtu, family=world.family), full, get(PORT, size=200_000, timeout=3.0)])
 
     with capture.on(world.nodes, cells, links=cards) as taps:
         seen = prober.sweep(cells)

@@ -70,7 +70,7 @@ def tunnel_down(site: Site) -> Iterator[None]:
 
 def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """On each node the tunnel's device is a TUN device, which a program opened."""
-    kernels, name = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel.device
+    kernels, name = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel.device
 
     seen = {node: (state.link(name).kind, state.link(name).up) for node, state in kernels.items()}
 
@@ -81,7 +81,7 @@ def test_bare_packets_inside(
     world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof
 ) -> None:
     """Between all nodes: datagrams from node to node by the CNI's port, and in each a bare IP packet of pods."""
-    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
+    kernels, tunnel = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
     cards = {kernels[node.name].holding(address_of(node)).name for node in world.nodes}
 

@@ -29,7 +29,8 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.attachment import tunnelled
 from fixtures.probes.capture import Capture, rendered
 from fixtures.probes.journey import in_words
-from fixtures.probes.kernel import NetState, counters, look_at
+from fixtures.probes.kernel import NetState, look_at
+from fixtures.probes.node_state import Nodes
 from fixtures.probes.plan import address_of, between
 from fixtures.probes.promises import without_nat
 from fixtures.probes.runner import Prober
@@ -46,7 +47,7 @@ WAYS = (tcp(PORT), udp(PORT), ping(), get(PORT, size=200_000, timeout=3.0))
 
 def test_device(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """On each node the tunnel's device has the CNI's id and port, and sends from the node's own address."""
-    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
+    kernels, tunnel = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel
 
     devices = {name: state.link(tunnel.device) for name, state in kernels.items()}
 
@@ -70,7 +71,7 @@ def test_way_of_a_packet(world: World, cluster: Cluster, prober: Prober, capture
 
 def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture, proof: Proof) -> None:
     """Between all nodes: from address to address by the CNI's port and id, from device to device; none bare."""
-    kernels, tunnel = look_at(prober.conversations, world.nodes), cluster.datapath.tunnel
+    kernels, tunnel = look_at(prober.conversations, world.nodes, world.family), cluster.datapath.tunnel
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
 
     with capture.on(world.nodes, cells, links=cards(world, kernels).values()) as taps:
@@ -89,7 +90,7 @@ def test_header(world: World, cluster: Cluster, prober: Prober, capture: Capture
 def test_checksums(world: World, prober: Prober, proof: Proof) -> None:
     """With checksums computed by the kernel all pods reach each other, and no node counts a wrong one."""
     cells = between([world["client"], world["remote"], world["third"]], WAYS)
-    links = cards(world, look_at(prober.conversations, world.nodes))
+    links = cards(world, look_at(prober.conversations, world.nodes, world.family))
     before = wrong_checksums(world, prober)
 
     with checksums_in_software(prober.conversations, links):
@@ -107,5 +108,4 @@ def cards(world: World, kernels: Mapping[str, NetState]) -> dict[Endpoint, str]:
 
 def wrong_checksums(world: World, prober: Prober) -> dict[str, int]:
     """How many UDP packets each node has thrown away for a wrong checksum."""
-    known = {node.name: counters(prober.conversations.with_(node)) for node in world.nodes}
-    return {name: found["UdpInCsumErrors"] for name, found in known.items()}
+    return Nodes(prober.conversations, world.nodes, world.family).udp_checksum_errors()

@@ -69,7 +69,8 @@ def test_answers_alike(world: World, services: Services, prober: Prober, proof: 
 def test_hears_of_new_services(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """A Service that was made a moment before is known to each replica, by UDP and by TCP."""
     name = f"{NEW.name}.{services['web'].full_name.partition('.')[2]}"
-    ways = [lookup(name), lookup(name, over_tcp=True)]
+    record = ADDRESS_RECORD[world.family]
+    ways = [lookup(name, record), lookup(name, record, over_tcp=True)]
     cells = every([world["client"], world["remote"]], replicas(world), ways)
 
     with services.standing(NEW) as new:

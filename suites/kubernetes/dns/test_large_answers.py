@@ -17,7 +17,7 @@ from fixtures.plugins.proof import Proof
 from fixtures.plugins.services import CROWD
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup
+from fixtures.probes.ways import ADDRESS_RECORD, lookup
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
@@ -29,19 +29,19 @@ pytestmark = pytest.mark.claim("DNS-2")
 
 def test_whole_by_tcp_and_by_edns(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """All 100 addresses by TCP and by UDP with room for 4096 bytes, from a pod on each worker."""
-    name = services["crowd"].full_name
-    ways = [lookup(name, over_tcp=True), lookup(name, edns_size=4096)]
+    name, record = services["crowd"].full_name, ADDRESS_RECORD[world.family]
+    ways = [lookup(name, record, over_tcp=True), lookup(name, record, edns_size=4096)]
     cells = every([world["client"], world["remote"]], [RESOLVER], ways)
 
     seen = prober.sweep(cells)
 
-    proof.concludes(judge(all_of(cells, reached(answers=map(str, CROWD), within=0.9)), seen))
+    proof.concludes(judge(all_of(cells, reached(answers=map(str, CROWD[world.family]), within=0.9)), seen))
 
 
 def test_cut_and_marked(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """By UDP with room for 512 or 1232 bytes the answer keeps to it and says that it is cut."""
-    name = services["crowd"].full_name
-    cells = every([world["client"]], [RESOLVER], [lookup(name), lookup(name, edns_size=1232)])
+    name, record = services["crowd"].full_name, ADDRESS_RECORD[world.family]
+    cells = every([world["client"]], [RESOLVER], [lookup(name, record), lookup(name, record, edns_size=1232)])
 
     seen = prober.sweep(cells)
 

@@ -27,7 +27,7 @@ from fixtures.plugins.proof import Proof
 from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup
+from fixtures.probes.ways import ADDRESS_RECORD, lookup
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.world import node_files
 from fixtures.world.pods import Container, Pod, Port
@@ -71,7 +71,8 @@ def test_resolv_conf(
         Pod("own-way", node=node.name, extra={"dnsPolicy": "None", "dnsConfig": own}),
     )
     with world.with_pods(*pods):
-        asked = every([world["on-host"], world["own-way"]], [RESOLVER], [lookup("web", timeout=4)])
+        patient = lookup("web", ADDRESS_RECORD[world.family], timeout=4)
+        asked = every([world["on-host"], world["own-way"]], [RESOLVER], [patient])
         found = must_become(prober, all_of(asked, reached(answers=[str(services["web"].cluster_ip)])))
         names = ("client", "on-host", "as-its-node", "own-way")
         known = {name: resolver(conversations, world[name]) for name in names}

@@ -22,7 +22,7 @@ from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup
+from fixtures.probes.ways import ADDRESS_RECORD, lookup
 from fixtures.verdicts.expectation import Expectation, all_of, no_such_name, reached
 from fixtures.verdicts.judge import judge
 from fixtures.verdicts.observation import Cell
@@ -62,8 +62,9 @@ def test_of_everybody(world: World, services: Services, prober: Prober, proof: P
     """Names, addresses and aliases that the cluster does not own are looked up elsewhere, from every node."""
     known = _known(world, UPSTREAM_PORT)
     with services.standing(ALIAS) as alias:
-        address = ZONES[UPSTREAM_PORT][ELSEWHERE]["A"]
-        followed = every(world.one_pod_of_each_node, [RESOLVER], [lookup(alias.full_name)])
+        record = ADDRESS_RECORD[world.family]
+        address = ZONES[UPSTREAM_PORT][ELSEWHERE][record]
+        followed = every(world.one_pod_of_each_node, [RESOLVER], [lookup(alias.full_name, record)])
 
         seen = prober.sweep([*known, *followed])
 

@@ -49,7 +49,8 @@ def test_the_api_server_by_its_name(world: World, prober: Prober, proof: Proof) 
     """From a namespace that it is not in, `kubernetes.default` and its longer forms lead to the API server."""
     service = world.api.get(SERVICE, "kubernetes", "default") or {}
     names = ["kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local."]
-    cells = every([world["client"], world["remote"]], [RESOLVER], [lookup(name) for name in names])
+    ways = [lookup(name, ADDRESS_RECORD[world.family]) for name in names]
+    cells = every([world["client"], world["remote"]], [RESOLVER], ways)
 
     seen = prober.sweep(cells)
 

@@ -13,7 +13,7 @@ source ranges let others in, and where a node serves an address that nobody gave
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_network
 
 import pytest
 
@@ -31,16 +31,14 @@ from fixtures.verdicts.observation import Outcome
 from fixtures.world.drained import drained
 from fixtures.world.service_set import Services
 from fixtures.world.services import GIVEN_BY_HAND, ServiceSpec, ServiceType
-from fixtures.world.ways_in import balanced, cluster_ip
+from fixtures.world.ways_in import GIVEN, balanced, cluster_ip
 from fixtures.world.world import World
 
-RANGE = "203.0.113.0/24"
-EXTERNAL, BALANCED, NOBODYS = (ip_address(f"203.0.113.{number}") for number in (10, 11, 12))
-"""Out of a documentation range. Packets for them that no node takes come to the drain."""
+EXTERNAL, BALANCED, NOBODYS = 10, 11, 12
+"""The places of these addresses in the range. Packets for them that no node takes come to the drain."""
 WAYS = (tcp(80), udp(80))
 
 PAIR = ("neighbour", "remote")
-GIVEN = ServiceSpec("given", PAIR, extra={"externalIPs": [str(EXTERNAL)]})
 WITHOUT_DOORS = {**GIVEN_BY_HAND, "allocateLoadBalancerNodePorts": False}
 LIGHT = ServiceSpec("light", PAIR, type=ServiceType.LOAD_BALANCER, extra=WITHOUT_DOORS)
 
@@ -58,7 +56,7 @@ LIGHT = ServiceSpec("light", PAIR, type=ServiceType.LOAD_BALANCER, extra=WITHOUT
 )
 def external_addresses_dropped(site: Site) -> Iterator[None]:
     """The near node takes nothing for addresses that are not the cluster's own."""
-    with packet_rule(site, site.near, "prerouting", f"ip daddr {RANGE} drop"):
+    with packet_rule(site, site.near, "prerouting", f"ip daddr {GIVEN[site.family]} drop"):
         yield
 
 
@@ -70,7 +68,7 @@ def external_addresses_dropped(site: Site) -> Iterator[None]:
 )
 def source_ranges_ignored(site: Site) -> Iterator[None]:
     """The near node leads everybody to a pod who asks at a load balancer's address."""
-    rule = ("-d", str(BALANCED), "-p", "tcp", "--dport", "80")
+    rule = ("-d", str(GIVEN[site.family][BALANCED]), "-p", "tcp", "--dport", "80")
     with led_to_pod(site, site.near, "remote", *rule):
         yield
 
@@ -79,7 +77,7 @@ def source_ranges_ignored(site: Site) -> Iterator[None]:
 def told(world: World, prober: Prober) -> Iterator[None]:
     """The outside client believes that the near node leads to the whole range."""
     way = ("via", str(address_of(world.host_of("client"))))
-    with routed(prober.conversations, world["outside"], RANGE, *way):
+    with routed(prober.conversations, world["outside"], str(GIVEN[world.family]), *way):
         yield
 
 
@@ -88,14 +86,15 @@ def told(world: World, prober: Prober) -> Iterator[None]:
 def test_external_ips(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """TCP and UDP from outside, pods and nodes reach it; packets for the next address go to the drain."""
     sources = [world["outside"], world["client"], world["third"], *world.nodes]
+    external, nobodys = (GIVEN[world.family][place] for place in (EXTERNAL, NOBODYS))
 
-    with services.standing(GIVEN) as given:
-        cells = every(sources, [balanced(given, EXTERNAL)], WAYS)
+    with services.standing(ServiceSpec("given", PAIR, extra={"externalIPs": [str(external)]})) as given:
+        cells = every(sources, [balanced(given, external)], WAYS)
         became = must_become(prober, all_of(cells, reached()))
-        seen = prober.sweep(every([world["outside"]], [foreign("nobody", NOBODYS)], WAYS))
+        seen = prober.sweep(every([world["outside"]], [foreign("nobody", nobodys)], WAYS))
 
     proof.concludes(became.judgement)
-    swallowed = {it.protocol for it in drained(prober.conversations, world.drain) if it.destination == NOBODYS}
+    swallowed = {it.protocol for it in drained(prober.conversations, world.drain) if it.destination == nobodys}
     outcomes = {one.outcome for one in seen}
     proof.fact("nobody answers at the next address", outcomes == {Outcome.TIMED_OUT}, outcomes)
     proof.fact("the packets for it left by the default route", swallowed == {"tcp", "udp"}, swallowed)
@@ -107,9 +106,10 @@ def test_balanced_without_node_ports(world: World, services: Services, prober: P
     """A load balancer's address works for outside, pods and nodes, though the Service has no node port."""
     sources = [world["outside"], world["client"], world["third"], *world.nodes]
 
+    address = GIVEN[world.family][BALANCED]
     with services.standing(LIGHT) as light:
-        services.balanced_at(light.name, BALANCED)
-        became = must_become(prober, all_of(every(sources, [balanced(light, BALANCED)], WAYS), reached()))
+        services.balanced_at(light.name, address)
+        became = must_become(prober, all_of(every(sources, [balanced(light, address)], WAYS), reached()))
 
     proof.concludes(became.judgement)
     proof.fact("the Service has no node port", not light.node_ports, dict(light.node_ports))
@@ -120,14 +120,15 @@ def test_balanced_without_node_ports(world: World, services: Services, prober: P
 def test_source_ranges(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """Only the outside client is in loadBalancerSourceRanges: it gets in, pods do not; inside nothing changes."""
     outside, pods = world["outside"], [world["client"], world["remote"]]
-    let_in = {**GIVEN_BY_HAND, "loadBalancerSourceRanges": [f"{address_of(outside)}/32"]}
+    let_in = {**GIVEN_BY_HAND, "loadBalancerSourceRanges": [str(ip_network(address_of(outside)))]}
     ranges = ServiceSpec(LIGHT.name, PAIR, type=LIGHT.type, extra=let_in)
 
+    address = GIVEN[world.family][BALANCED]
     with services.standing(ranges) as light:
-        services.balanced_at(light.name, BALANCED)
-        welcome = every([outside], [balanced(light, BALANCED)], WAYS)
+        services.balanced_at(light.name, address)
+        welcome = every([outside], [balanced(light, address)], WAYS)
         inside = every(pods, [cluster_ip(light)], WAYS)
-        others = every(pods, [balanced(light, BALANCED)], WAYS)
+        others = every(pods, [balanced(light, address)], WAYS)
         wanted = {**all_of([*welcome, *inside], reached()), **all_of(others, blocked())}
         became = must_become(prober, wanted)
 

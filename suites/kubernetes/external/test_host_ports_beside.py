@@ -60,16 +60,19 @@ def at_loopback(pod: Endpoint, node: Endpoint) -> Destination:
 def test_one_number_three_pods(world: World, prober: Prober, proof: Proof) -> None:
     """From outside, another node and a pod by the node's address, from the node itself by its loopback."""
     worker = world.host_of("client")
-    wanted = (
+    wanted = [
         hatch("by-address", worker, "TCP", str(address_of(worker))),
-        hatch("by-loopback", worker, "TCP", "127.0.0.1"),
         hatch("by-protocol", worker, "UDP"),
-    )
+    ]
+    if world.family == 4:  # nothing leads from ::1 to a pod: IPv6 has no route_localnet
+        wanted.append(hatch("by-loopback", worker, "TCP", "127.0.0.1"))
     sources = [world["outside"], world.host_of("remote"), world["remote"]]
     with world.with_pods(*wanted):
         by_tcp = every(sources, [host_port(world["by-address"], worker)], [tcp(NUMBER)])
         by_udp = every(sources, [host_port(world["by-protocol"], worker)], [udp(NUMBER)])
-        inside = every([worker], [at_loopback(world["by-loopback"], worker)], [tcp(NUMBER)])
-        became = must_become(prober, all_of([*by_tcp, *by_udp, *inside], reached()))
+        cells = [*by_tcp, *by_udp]
+        if "by-loopback" in world:
+            cells += every([worker], [at_loopback(world["by-loopback"], worker)], [tcp(NUMBER)])
+        became = must_become(prober, all_of(cells, reached()))
 
     proof.concludes(became.judgement)

@@ -22,7 +22,7 @@ from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
-from fixtures.probes.ways import lookup, ping, tcp, udp
+from fixtures.probes.ways import ADDRESS_RECORD, lookup, ping, tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
 from fixtures.world.service_set import Services
@@ -86,8 +86,9 @@ def test_services(world: World, services: Services, family: int, prober: Prober,
 
 def test_names(world: World, services: Services, prober: Prober, proof: Proof) -> None:
     """A pod of every node is told a Service's address by its name, short and whole, by UDP and TCP."""
-    web = services["web"]
-    ways = [lookup(web.name), lookup(web.full_name), lookup(web.full_name, over_tcp=True)]
+    web, record = services["web"], ADDRESS_RECORD[world.family]
+    names = [lookup(web.name, record), lookup(web.full_name, record)]
+    ways = [*names, lookup(web.full_name, record, over_tcp=True)]
     cells = every(world.one_pod_of_each_node, [RESOLVER], ways)
 
     seen = prober.sweep(cells)

@@ -65,14 +65,14 @@ def test_of_their_node(world: World, cluster: Cluster, proof: Proof) -> None:
 @pytest.mark.requires("bridge")
 def test_bridge_is_the_gateway(world: World, cluster: Cluster, prober: Prober, proof: Proof) -> None:
     """The bridge of each node has the first address of its node's subnet, and no other."""
-    kernels = look_at(prober.conversations, world.nodes)
+    kernels = look_at(prober.conversations, world.nodes, world.family)
 
     has = {
         name: [str(it) for it in state.link(cluster.datapath.bridge).addresses] for name, state in kernels.items()
     }
 
     first = {
-        node.name: [f"{it[1]}/{it.prefixlen}" for it in node.pod_cidrs if it.version == 4]
+        node.name: [f"{it[1]}/{it.prefixlen}" for it in node.pod_cidrs if it.version == world.family]
         for node in cluster.nodes
     }
     proof.fact("the bridge has the first address of its subnet", has == first, {"has": has, "promised": first})

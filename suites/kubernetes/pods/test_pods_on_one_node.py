@@ -17,6 +17,8 @@ the other is dead, so each is asked for.
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from fixtures.plugins.proof import Proof
@@ -66,9 +68,9 @@ def test_by_the_node(world: World, prober: Prober, capture: Capture, proof: Proo
     """One packet and its answer go from veth to veth by the node's routes, one to each pod, over no other link."""
     it = one_packet(world, prober, capture, "client", "neighbour")
 
-    (node,) = look_at(prober.conversations, [world.host_of("client")]).values()
-    own = {str(route.destination): route.device for route in node.routes if route.destination.prefixlen == 32}
-    right = {f"{address_of(world[end.pod])}/32": end.veth for end in (it.near, it.far)}
+    (node,) = look_at(prober.conversations, [world.host_of("client")], world.family).values()
+    own = {route.destination: route.device for route in node.routes}
+    right = {ip_network(address_of(world[end.pod])): end.veth for end in (it.near, it.far)}
     bridges = f"{it.near.bridge}, {it.far.bridge}"
     proof.concludes(judge(all_of([it.cell], reached()), it.seen))
     proof.shows(it.shown)

@@ -55,7 +55,7 @@ def doors_left_open(site: Site) -> Iterator[None]:
 
 def specs(cluster: Cluster, side: int, alias: str) -> list[ServiceSpec]:
     """The twelve as they are before (`side` 0) or afterwards (1); an ExternalName stands for `alias`."""
-    network = next(subnet for subnet in cluster.profile.service_subnet if subnet.version == 4)
+    network = cluster.profile.service_subnet[0]
     return [
         of_type(pair[side], "-to-".join(pair).lower(), place, str(network[FIRST_ADDRESS + place]), alias)
         for place, pair in enumerate(PAIRS)
