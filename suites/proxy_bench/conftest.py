@@ -92,11 +92,9 @@ def benches(
 
 
 @pytest.fixture(scope="package")
-def crowd_of_all(control: ControlPlane) -> Iterator[Crowd]:
-    """As many Services as there have to be; they are the API server's, and so every bench's."""
-    made = Crowd(ByHand(control.api, NODE), ADDRESSES["one"])
-    yield made
-    made.clear()
+def crowd_of_all(control: ControlPlane) -> Crowd:
+    """As many Services as there have to be; they are the API server's, and so every bench's, and go with it."""
+    return Crowd(ByHand(control.api, NODE), ADDRESSES["one"])
 
 
 @pytest.fixture(scope="package")

@@ -26,13 +26,9 @@ class RecordingApi:
 
     def __init__(self) -> None:
         self.created: list[Object] = []
-        self.deleted: list[tuple[str, str]] = []
 
     def create(self, *items: Object) -> None:
         self.created += items
-
-    def delete(self, kind: object, *names: str, namespace: str = "") -> None:
-        self.deleted += [(f"{namespace}/{kind}", name) for name in names]
 
 
 def test_every_mode_says_what_it_needs() -> None:
@@ -60,7 +56,7 @@ def test_credentials_for_two_users() -> None:
     assert known.ours not in repr(known)
 
 
-def test_a_crowd_grows_and_goes() -> None:
+def test_a_crowd_grows() -> None:
     api = RecordingApi()
     crowd = Crowd(ByHand(cast(Api, api), "node"), ip_address("192.0.2.7"))
     crowd.grow(3)
@@ -70,9 +66,6 @@ def test_a_crowd_grows_and_goes() -> None:
     assert sorted(services) == sorted(slices) == [f"crowd-{number}" for number in range(5)]
     (endpoint,) = slices["crowd-4"]["endpoints"]
     assert endpoint == {"addresses": ["192.0.2.7"], "conditions": {"ready": True}, "nodeName": "node"}
-    crowd.clear()
-    assert len(api.deleted) == 10
-    assert crowd.names == []
 
 
 def test_a_plain_service_has_no_selector() -> None:
