@@ -20,7 +20,7 @@ import pytest
 
 from clusters.model import KubeProxy
 from fixtures.bench.bench import Bench
-from fixtures.bench.crowd import Crowd, plain, straight, through, until_answered
+from fixtures.bench.crowd import Crowd, first_packets, plain, until_answered
 from fixtures.bench.kube_proxy import Settings
 from fixtures.faults.fault import fault
 from fixtures.plugins.proof import Proof
@@ -110,19 +110,17 @@ def swallowed(filled: Filled) -> Iterator[None]:
 
 
 def test_first_packet(filled: Filled, lab_prober: Prober, proof: Proof) -> None:
-    """Handshakes with some of the Services, and with their pod itself: all are answered."""
+    """Handshakes with some of the Services, and with their pod itself in turn: all are answered."""
     services = filled.crowd.some(SAMPLE)
 
-    by_service, by_itself = through(filled.bench, lab_prober, services), straight(filled.bench, lab_prober)
+    asked = first_packets(filled.bench, lab_prober, services)
 
-    for asked in (by_service, by_itself):
-        promise = all_of([it.cell for it in asked.seen], reached(connect_within=None))
-        proof.concludes(judge(promise, asked.seen))
-    proof.draws({"size": filled.size, "through": f"{by_service.seconds * 1e6:.0f} µs"})
-    proof.draws({"straight": f"{by_itself.seconds * 1e6:.0f} µs"})
-    filled.measured(proof, "first packet by a Service", by_service.seconds * 1e6, "µs")
-    ratio = by_service.seconds / by_itself.seconds
-    filled.measured(proof, "first packet by a Service, as against none", ratio, "times")
+    promise = all_of([it.cell for it in asked.seen], reached(connect_within=None))
+    proof.concludes(judge(promise, asked.seen))
+    by_service, straight = asked.by_service * 1e6, asked.straight * 1e6
+    proof.draws({"size": filled.size, "through": f"{by_service:.0f} µs", "straight": f"{straight:.0f} µs"})
+    proof.measured("first packet, by a Service as against straight", asked.ratio, "times")
+    filled.measured(proof, "first packet by a Service", by_service, "µs")
     filled.measured(proof, "from kube-proxy's start until all are written", filled.seconds, "s")
 
 
