@@ -100,12 +100,24 @@ def pods_masqueraded(carried: Carried) -> Iterator[None]:
 
 @fault(
     site="carried",
-    reddens={f"{HERE}/by_node_port": "outside → web on node", f"{HERE}/itself": "asks itself as the node"},
+    reddens={f"{HERE}/by_node_port": "outside → web on node"},
     spares=(f"{HERE}/every_endpoint", f"{HERE}/mode"),
 )
 def mark_lost(carried: Carried) -> Iterator[None]:
     """A rule of somebody else takes the mark off before packets are masqueraded for it."""
     with carried.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
+        yield
+
+
+@fault(
+    site="carried",
+    reddens={f"{HERE}/itself": "one → service/web"},
+    spares=(f"{HERE}/every_endpoint", f"{HERE}/by_node_port"),
+)
+def no_way_back_to_oneself(carried: Carried) -> Iterator[None]:
+    """The node drops what would go back to the pod that it came from."""
+    one = str(address_of(carried.bench.one.endpoint))
+    with carried.rule("mangle", "POSTROUTING", "-s", one, "-o", "to-one", "-j", "DROP"):
         yield
 
 
