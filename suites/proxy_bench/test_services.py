@@ -77,7 +77,7 @@ def carried(bench: Bench) -> Iterator[Carried]:
 
 @fault(
     site="carried",
-    reddens={f"{HERE}/mode": "kube-proxy says that it is in mode", f"{HERE}/follows": "three more join"},
+    reddens={f"{HERE}/mode": "kube-proxy says that it is in mode", f"{HERE}/follows": "one is alone"},
     spares=(f"{HERE}/every_endpoint", f"{HERE}/by_node_port", f"{HERE}/without_endpoints"),
 )
 def stands_still(carried: Carried) -> Iterator[None]:
