@@ -133,7 +133,7 @@ def another_scheduler(laid: Laid) -> Iterator[None]:
     spares=(f"{HERE}/addresses", f"{HERE}/virtual_servers"),
 )
 def way_lost_from_the_set(laid: Laid) -> Iterator[None]:
-    """The set of ClusterIPs has lost a Service, whose clients outside the pods would no longer be masqueraded."""
+    """The set of ClusterIPs has lost a Service, whose clients kube-proxy's own filter then refuses."""
     entry = (IPVS_SETS.by_address, f"{laid.web.cluster_ip},tcp:80")
     laid.bench.node.run("ipset", "del", *entry)
     yield

@@ -92,11 +92,14 @@ def pods_masqueraded(marked: Marked) -> Iterator[None]:
 
 @fault(
     site="marked",
-    reddens={f"{HERE}/from_the_node": "9 were marked and masqueraded"},
-    spares=(f"{HERE}/from_a_pod", f"{HERE}/by_node_port"),
+    reddens={
+        f"{HERE}/from_the_node": "9 were marked and masqueraded",
+        f"{HERE}/from_a_pod": "client → service/marked",
+    },
+    spares=(f"{HERE}/by_node_port",),
 )
 def service_lost_from_the_set(marked: Marked) -> Iterator[None]:
-    """The set of ClusterIPs has lost the Service."""
+    """The set of ClusterIPs has lost the Service: nobody is marked for it, and kube-proxy's filter refuses pods."""
     entry = (IPVS_SETS.by_address, f"{marked.service.cluster_ip},tcp:80")
     marked.bench.node.run("ipset", "del", *entry)
     yield
