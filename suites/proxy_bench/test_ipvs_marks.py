@@ -99,7 +99,7 @@ def pods_masqueraded(marked: Marked) -> Iterator[None]:
     spares=(f"{HERE}/by_node_port",),
 )
 def service_lost_from_the_set(marked: Marked) -> Iterator[None]:
-    """The set of ClusterIPs has lost the Service: nobody is marked for it, and kube-proxy's filter refuses pods."""
+    """The set of ClusterIPs has lost the Service: nobody is marked for it, and kube-proxy's filter refuses all."""
     entry = (IPVS_SETS.by_address, f"{marked.service.cluster_ip},tcp:80")
     marked.bench.node.run("ipset", "del", *entry)
     yield

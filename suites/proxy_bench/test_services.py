@@ -218,7 +218,7 @@ def test_follows(bench: Bench, lab_prober: Prober, proof: Proof) -> None:
     web, within = tcp(80, timeout=bench.lab.engine.patience), FOLLOWS * bench.lab.engine.patience
     sources = [bench.client.endpoint]
 
-    with bench.services.standing(ServiceSpec("follows", by_hand=True), [one]) as service:
+    with bench.standing(ServiceSpec("follows", by_hand=True), [one]) as service:
         for said, ends in (("one is alone", [one]), ("three more join", [one, two, three]), ("two stays", [two])):
             now = bench.services.answered_by(service, ends)
             spread = must_spread(lab_prober, sources, cluster_ip(now), web, within=within)
