@@ -145,8 +145,8 @@ def test_mode(bench: Bench, mode: KubeProxy, proof: Proof) -> None:
 
 @pytest.mark.claim("SVC-1")
 def test_every_endpoint(carried: Carried, lab_prober: Prober, proof: Proof) -> None:
-    """60 requests by TCP, 60 by UDP: all three answer and nobody else, and each sees the client itself."""
-    cells = carried.bench.asked(cluster_ip(carried.web), 60)
+    """30 requests by TCP, 30 by UDP: all three answer and nobody else, and each sees the client itself."""
+    cells = carried.bench.asked(cluster_ip(carried.web), 30)
 
     seen = lab_prober.sweep(cells)
 
