@@ -74,7 +74,6 @@ def laid(bench: Bench) -> Iterator[Laid]:
         make(ServiceSpec("empty", by_hand=True)) as empty,
     ):
         bench.carried(web, sticky)
-        bench.settled()
         yield Laid(bench, web, sticky, empty)
 
 

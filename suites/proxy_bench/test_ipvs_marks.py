@@ -73,8 +73,6 @@ def marked(bench: Bench) -> Iterator[Marked]:
     spec = ServiceSpec("marked", type=ServiceType.NODE_PORT, by_hand=True)
     with bench.services.standing(spec, bench.backends) as service:
         bench.carried(service)
-        # Whenever kube-proxy writes rules anew, their counters start from zero.
-        bench.settled()
         yield Marked(bench, service)
 
 
