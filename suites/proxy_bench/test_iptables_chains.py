@@ -60,7 +60,7 @@ def chained(bench: Bench) -> Iterator[Chained]:
     reddens={f"{HERE}/from_a_pod": "ten packets took each step"},
     spares=(f"{HERE}/by_node_port",),
 )
-def forestalled(chained: Chained) -> Iterator[None]:
+def chains_forestalled(chained: Chained) -> Iterator[None]:
     """A rule of somebody else turns the client to an endpoint before kube-proxy's rules are asked."""
     rule = (
         "-s",
@@ -81,7 +81,7 @@ def forestalled(chained: Chained) -> Iterator[None]:
     reddens={f"{HERE}/by_node_port": "0x4000 was set and led to MASQUERADE"},
     spares=(f"{HERE}/from_a_pod",),
 )
-def mark_lost(chained: Chained) -> Iterator[None]:
+def mark_lost_after_the_chains(chained: Chained) -> Iterator[None]:
     """A rule of somebody else takes the mark off before packets are masqueraded for it."""
     rule = ("POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}")
     chained.bench.iptables("-t", "mangle", "-I", *rule)

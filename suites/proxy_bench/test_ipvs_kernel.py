@@ -82,7 +82,7 @@ def laid(bench: Bench) -> Iterator[Laid]:
     reddens={f"{HERE}/addresses": "kube-ipvs0 has every ClusterIP and no other address"},
     spares=(f"{HERE}/virtual_servers", f"{HERE}/sets"),
 )
-def address_lost(laid: Laid) -> Iterator[None]:
+def address_lost_from_the_link(laid: Laid) -> Iterator[None]:
     """kube-ipvs0 has lost the address of a Service."""
     line = f"{laid.web.cluster_ip}/32 dev {IPVS_LINK}"
     with configured(laid.bench.node, [f"address delete {line}"], [f"address add {line}"]):

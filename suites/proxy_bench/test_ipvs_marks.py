@@ -81,7 +81,7 @@ def marked(bench: Bench) -> Iterator[Marked]:
     reddens={f"{HERE}/from_a_pod": "client → service/marked"},
     spares=(f"{HERE}/by_node_port", f"{HERE}/other_ports"),
 )
-def pods_masqueraded(marked: Marked) -> Iterator[None]:
+def pods_masqueraded_beside_ipvs(marked: Marked) -> Iterator[None]:
     """The node masquerades what its pods send to each other."""
     client = str(address_of(marked.bench.client.endpoint))
     with marked.rule("nat", "POSTROUTING", "-s", client, "-j", "MASQUERADE"):
@@ -109,7 +109,7 @@ def service_lost_from_the_set(marked: Marked) -> Iterator[None]:
     reddens={f"{HERE}/by_node_port": "outside → marked on node"},
     spares=(f"{HERE}/from_a_pod", f"{HERE}/other_ports"),
 )
-def mark_lost(marked: Marked) -> Iterator[None]:
+def mark_lost_after_ipvs(marked: Marked) -> Iterator[None]:
     """A rule of somebody else takes the mark off before packets are masqueraded for it."""
     with marked.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
         yield

@@ -73,7 +73,7 @@ def mapped(bench: Bench) -> Iterator[Mapped]:
     reddens={f"{HERE}/by_address": "the map of addresses leads to the endpoints"},
     spares=(f"{HERE}/by_node_port",),
 )
-def address_lost(mapped: Mapped) -> Iterator[None]:
+def address_lost_from_the_map(mapped: Mapped) -> Iterator[None]:
     """The map of addresses has lost the Service by TCP."""
     with mapped.lost(NFTABLES.by_address, (str(mapped.service.cluster_ip), "tcp", 80)):
         yield
@@ -84,7 +84,7 @@ def address_lost(mapped: Mapped) -> Iterator[None]:
     reddens={f"{HERE}/by_node_port": "the map of node ports leads to the endpoints"},
     spares=(f"{HERE}/by_address",),
 )
-def node_port_lost(mapped: Mapped) -> Iterator[None]:
+def node_port_lost_from_the_map(mapped: Mapped) -> Iterator[None]:
     """The map of node ports has lost the Service by UDP."""
     with mapped.lost(NFTABLES.by_node_port, ("udp", mapped.service.node_port("udp"))):
         yield

@@ -91,7 +91,7 @@ def more() -> Iterator[ExitStack]:
     reddens={f"{HERE}/one_more": "each of 3 more is answered"},
     spares=(f"{HERE}/first_packet",),
 )
-def stands_still(filled: Filled) -> Iterator[None]:
+def stands_still_before_more(filled: Filled) -> Iterator[None]:
     """kube-proxy stands still; what it has written is in the kernel."""
     with filled.bench.proxy.still():
         yield
@@ -100,13 +100,17 @@ def stands_still(filled: Filled) -> Iterator[None]:
 @fault(
     site="filled",
     reddens={f"{HERE}/first_packet": "client → service/crowd"},
+    spares=(f"{HERE}/one_more",),
 )
-def swallowed(filled: Filled) -> Iterator[None]:
-    """The node drops what is for any Service before kube-proxy's rules see it."""
-    words = ("PREROUTING", "-d", "10.96.0.0/12", "-j", "DROP")
-    filled.bench.iptables("-t", "mangle", "-I", *words)
+def crowd_swallowed(filled: Filled) -> Iterator[None]:
+    """The node drops what is for the Services that were there first, before kube-proxy's rules see it."""
+    services = filled.crowd.some(filled.size)
+    rules = [("PREROUTING", "-d", str(service.cluster_ip), "-j", "DROP") for service in services]
+    for rule in rules:
+        filled.bench.iptables("-t", "mangle", "-I", *rule)
     yield
-    filled.bench.iptables("-t", "mangle", "-D", *words)
+    for rule in rules:
+        filled.bench.iptables("-t", "mangle", "-D", *rule)
 
 
 def test_first_packet(filled: Filled, lab_prober: Prober, proof: Proof) -> None:
