@@ -22,6 +22,9 @@ Object = dict[str, Any]
 
 FIELD_MANAGER = "netproof"
 
+AT_ONCE = 32
+"""So many threads may ask one server side by side, each on a connection that is kept."""
+
 
 class ApiRefused(Exception):
     """The API server refused a request, or did not answer; the message names the object and the reason."""

@@ -19,7 +19,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 from kubernetes.watch import Watch
 
-from clusters.api import ApiRefused, NotAllowed, NotThere
+from clusters.api import AT_ONCE, ApiRefused, NotAllowed, NotThere
 
 _FORBIDDEN, _LACKS_A_RIGHT = 403, " cannot "
 """How the API server says so: User "x" cannot list resource "pods". It forbids other things for other reasons."""
@@ -32,6 +32,7 @@ __all__ = ["BROKEN_WATCH", "ApiClient", "CoreV1Api", "DynamicClient", "Watch", "
 def connected(kubeconfig: Path, context: str | None, keeps: Path) -> tuple[ApiClient, DynamicClient]:
     """A plain client for that file's cluster, and one for objects of any kind; `keeps` is where they store."""
     settings = Configuration()
+    settings.connection_pool_maxsize = AT_ONCE
     config.load_kube_config(
         str(kubeconfig),
         context=context,

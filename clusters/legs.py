@@ -50,6 +50,7 @@ WITHOUT_CLUSTER = {
     "macvlan-vlan": "macvlan networks on 802.1Q sub-interfaces, across two Docker hosts and a switch",
     "overlay": "networks between two Docker hosts: swarm's overlay, and flannel with etcd",
     "lvs": "Linux Virtual Server by hand: NAT, direct routing, tunnelling, schedulers",
+    "proxy-bench": "kube-proxy alone, in each of its modes, with up to thousands of Services",
 }
 """The suites that need no cluster, each in the folder of its name (with underscores), and what each is about."""
 EXISTING = "existing"

@@ -56,6 +56,19 @@ IPVS_LINK = "kube-ipvs0"
 
 
 @dataclass(frozen=True)
+class IpvsSets:
+    """kube-proxy's ipsets in ipvs mode: ways to Services, and endpoints of the node's own that ask themselves."""
+
+    by_address: str = "KUBE-CLUSTER-IP"
+    by_node_port_tcp: str = "KUBE-NODE-PORT-TCP"
+    by_node_port_udp: str = "KUBE-NODE-PORT-UDP"
+    hairpin: str = "KUBE-LOOP-BACK"
+
+
+IPVS_SETS = IpvsSets()
+
+
+@dataclass(frozen=True)
 class ServiceProxy:
     """One mode: the nftables table that it keeps for itself ("" for none)."""
 

@@ -119,6 +119,36 @@ def ensure_etcd(source: Source = Source.AUTO) -> Image:
     return _ensure(lambda one: plans.program(one, "etcd", reference), source)
 
 
+@dataclass(frozen=True)
+class KubernetesPrograms:
+    """Programs of one release of Kubernetes, each in an image of its own, and the etcd that goes with them."""
+
+    version: str
+    etcd: Image
+    api_server: Image
+    proxy: Image
+
+
+def ensure_kubernetes(version: str | None = None, source: Source = Source.AUTO) -> KubernetesPrograms:
+    """Make sure of etcd, the API server and kube-proxy without a node; UsageError for an unknown version.
+
+    Without `version` it is the recipe's own default.
+    """
+    kubernetes = recipes.load(f"kubernetes/{version}" if version else "kubernetes")
+    etcd = recipes.load(f"etcd/{kubernetes.needs['etcd']}")
+
+    def image(recipe: recipes.Recipe, of: str) -> Image:
+        reference = recipe.image(of).reference
+        return _ensure(lambda one: plans.program(one, recipe.name, reference, of), source)
+
+    return KubernetesPrograms(
+        kubernetes.version,
+        etcd=image(etcd, "etcd"),
+        api_server=image(kubernetes, "kube-apiserver"),
+        proxy=image(kubernetes, "kube-proxy"),
+    )
+
+
 def ensure_flannel(version: str, source: Source = Source.AUTO) -> Image:
     """Make sure of flanneld's image of that release; UsageError for one that is not known."""
     return _ensure_of(load_cni("flannel").images(version)[0], source)

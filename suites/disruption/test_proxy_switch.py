@@ -31,7 +31,7 @@ from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.observation import Cell
-from fixtures.world.proxy_mode import Modes, laid, other_than, said_by
+from fixtures.world.proxy_mode import Modes, laid_on, other_than, said_by
 from fixtures.world.service_set import Services
 from fixtures.world.services import ServiceSpec
 from fixtures.world.ways_in import by_node_port, cluster_ip, node_port
@@ -105,7 +105,7 @@ def tell(world: World, proof: Proof, mode: KubeProxy, *, not_wanted: KubeProxy) 
     """State what each node's kube-proxy says of itself, and what is there of either mode."""
     said = {node.name: said_by(world, node.name) for node in world.nodes}
     proof.fact(f"every kube-proxy says that it is in mode {mode}", set(said.values()) == {mode.value}, said)
-    found = {node.name: laid(world, node.name) for node in world.nodes}
+    found = {node.name: laid_on(world, node.name) for node in world.nodes}
     proof.fact(f"{mode} has laid its own on every node", all(it[mode] for it in found.values()), found)
     left = {node: it[not_wanted] for node, it in found.items() if it[not_wanted]}
     proof.fact(f"nothing is left of {not_wanted} on any node", not left, left or "nothing")

@@ -95,3 +95,17 @@ def test_real_rules_that_change_places_are_seen() -> None:
 
     assert differences(saved(one, other), saved(one, other)) == []
     assert differences(saved(one, other), saved(other, one))
+
+
+def test_what_kube_proxy_writes_anew_is_no_state_of_a_lab() -> None:
+    def listed(first: str, second: str) -> str:
+        chains = "".join(
+            f"\n\tchain {name} {{\n\t\tcounter jump KUBE-SEP-A\n\t}}\n"
+            for name in ("KUBE-SVC-A", "KUBE-POSTROUTING")
+        )
+        jumps = f"\t\tip daddr 10.96.0.1 jump {first}\n\t\tip daddr 10.96.0.2 jump {second}\n"
+        own = "table ip kube-proxy {\n\tmap m {\n\t}\n}\n"
+        return f"table ip nat {{{chains}\n\tchain KUBE-SERVICES {{\n{jumps}\t}}\n}}\n{own}"
+
+    assert steady(listed("KUBE-SVC-A", "KUBE-SVC-B")) == steady(listed("KUBE-SVC-B", "KUBE-SVC-A"))
+    assert steady(listed("KUBE-SVC-A", "KUBE-SVC-B")) == ("table ip nat {\n\tchain KUBE-POSTROUTING {\n\t}\n}\n")

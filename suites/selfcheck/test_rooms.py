@@ -17,6 +17,7 @@ ROOMS = (
     "engines",
     "world",
     "lab",
+    "bench",
     "cni",
     "evidence",
     "faults",
