@@ -111,7 +111,7 @@ def plain(lab: Lab) -> Plain:
 
 
 @fault(site="plain", reddens={f"{HERE}/as_given": "one has link-local"}, spares=(f"{HERE}/routes_as_given",))
-def the_contrary_of_the_release(plain: Plain) -> Iterator[None]:
+def the_contrary_in_ipv4_alone(plain: Plain) -> Iterator[None]:
     """Somebody has switched IPv6 on for a container's link where Docker leaves it off, and the other way round."""
     left_on = bool(expected(Behaviour.IPV6_LEFT_ON, plain.red.version))
     plain.switch(plain.one, without=left_on)
@@ -124,7 +124,7 @@ def the_contrary_of_the_release(plain: Plain) -> Iterator[None]:
     reddens={f"{HERE}/no_router_believed": "two has no address of the router's", f"{HERE}/as_given": "two has"},
     spares=(f"{HERE}/routes_as_given",),
 )
-def ipv6_switched_on(plain: Plain) -> Iterator[None]:
+def ipv6_given_to_one(plain: Plain) -> Iterator[None]:
     """Somebody has switched IPv6 on for a container's link, and left it to believe routers."""
     plain.switch(plain.two, without=False)
     yield

@@ -108,7 +108,7 @@ def neighbours_parted(shop: Shop) -> Iterator[None]:
     reddens={f"{HERE}/while_it_is_away": "far → web on red", f"{HERE}/published_after_it": "far → web on red"},
     spares=(f"{HERE}/names_after_it",),
 )
-def published_port_shut(shop: Shop) -> Iterator[None]:
+def kept_port_shut(shop: Shop) -> Iterator[None]:
     """A firewall of somebody else's on the host drops what comes over UDP for the published port."""
     with shop.red.rule("raw", "PREROUTING", "-p", "udp", "--dport", str(PUBLISHED), "-j", "DROP"):
         yield
@@ -119,7 +119,7 @@ def published_port_shut(shop: Shop) -> Iterator[None]:
     reddens={f"{HERE}/names_after_it": "client → resolver"},
     spares=(f"{HERE}/while_it_is_away", f"{HERE}/published_after_it"),
 )
-def name_taken(shop: Shop) -> Iterator[None]:
+def name_taken_meanwhile(shop: Shop) -> Iterator[None]:
     """Another container of the network has the server's name for an alias, and goes on as well."""
     squatter = shop.red.container("squatter", "shop", aliases=["web"])
     yield

@@ -31,7 +31,7 @@ from fixtures.probes.source_ports import unused_port
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, reached
 from fixtures.verdicts.judge import judge
-from fixtures.verdicts.observation import Sweep
+from fixtures.verdicts.observation import Protocol, Sweep
 
 pytestmark = [pytest.mark.needs("ipvs"), pytest.mark.claim("LVS-5")]
 
@@ -112,13 +112,29 @@ def closed_is_forgotten(remembering: Remembering) -> Iterator[None]:
 
 @fault(
     site="remembering",
-    reddens={f"{HERE}/udp": "after it another", f"{HERE}/closed_tcp": "after it another"},
+    reddens={f"{HERE}/udp": "after it another"},
+    spares=(f"{HERE}/closed_tcp",),
 )
-def by_source_hash_instead(remembering: Remembering) -> Iterator[None]:
-    """The service chooses by the client's address: who is forgotten is given to the same again."""
-    remembering.service.schedule(Scheduler.SOURCE_HASH)
+def udp_by_source_hash(remembering: Remembering) -> Iterator[None]:
+    """The service chooses by the client's address for UDP: who is forgotten is given to the same again."""
+    yield from by_source_hash(remembering, Protocol.UDP)
+
+
+@fault(
+    site="remembering",
+    reddens={f"{HERE}/closed_tcp": "after it another"},
+    spares=(f"{HERE}/udp",),
+)
+def tcp_by_source_hash(remembering: Remembering) -> Iterator[None]:
+    """The same for TCP."""
+    yield from by_source_hash(remembering, Protocol.TCP)
+
+
+def by_source_hash(remembering: Remembering, protocol: Protocol) -> Iterator[None]:
+    """The service chooses by the client's address for one protocol, and then in turns again."""
+    remembering.service.schedule(Scheduler.SOURCE_HASH, [protocol])
     yield
-    remembering.service.schedule(Scheduler.ROUND_ROBIN)
+    remembering.service.schedule(Scheduler.ROUND_ROBIN, [protocol])
 
 
 def test_udp(remembering: Remembering, lab_prober: Prober, proof: Proof) -> None:
