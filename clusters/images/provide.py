@@ -114,9 +114,9 @@ def ensure_registry(source: Source = Source.AUTO) -> Image:
 
 
 def ensure_etcd(source: Source = Source.AUTO) -> Image:
-    """Make sure of etcd's image, with etcdctl in it: the one that clusters have."""
-    reference = recipes.load("etcd").images[0].reference
-    return _ensure(lambda one: plans.program(one, "etcd", reference), source)
+    """Make sure of etcd's image, with etcdctl in it: the one that clusters have by default."""
+    recipe = recipes.load(f"etcd/{recipes.load('kubernetes').needs['etcd']}")
+    return _ensure(lambda one: plans.program(one, recipe.name, recipe.image("etcd").reference), source)
 
 
 @dataclass(frozen=True)
