@@ -243,6 +243,7 @@ def test_what_a_run_writes_has_none_of_it(tmp_path: Path) -> None:
 
 WRITERS = {
     "fixtures/plugins/pages.py": "writes pages of docs/ from the code",
+    "fixtures/bench/control_plane.py": "gives keys that it has just made to its API server, in a folder that goes",
     "fixtures/engines/guest.py": "keeps in the cache what a guest's kernel can do",
 }
 """Files of fixtures/ that write and need not redact."""

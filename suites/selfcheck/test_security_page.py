@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ def code(file: Path) -> str:
     return ast.unparse(tree)
 
 
+@cache
 def asking(root: Path) -> set[str]:
     """The files whose code asks for rights."""
     files = [file for folder in ("clusters", "fixtures", "suites") for file in (root / folder).rglob("*.py")]
