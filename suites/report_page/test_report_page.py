@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from fixtures.report.model import Check, Report
 from fixtures.report.page_data import nodes
@@ -185,7 +186,7 @@ def test_what_is_chosen_by_hand_is_in_the_address(browser: Browser, written: Wri
         page.locator("#claim").select_option("SVC-2")
         page.locator("#node").select_option("worker")
         page.get_by_label("fail", exact=True).check()
-        page.wait_for_function("location.hash.includes('text')")
+        expect(page).to_have_url(re.compile("text"))
         assert page.url.partition("#")[2] == "?text=clusterip&claim=SVC-2&node=worker&verdict=FAIL"
         assert shown_checks(page) == ["kubernetes/services/clusterip"]
         assert page.locator("tr[data-claim]:visible").evaluate_all("it => it.map((row) => row.dataset.claim)") == [
@@ -290,7 +291,7 @@ def test_many_checks_stay_fluid(browser: Browser, written: Written, measured: Me
             loaded = took(page, "load")
             whole: float = page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
             page.locator("#words").fill("check19")
-            page.wait_for_function("location.hash.includes('check19')")
+            expect(page).to_have_url(re.compile("check19"), timeout=60_000)
             filtered = took(page, "filter")
             assert shown_checks(page) == [
                 f"kubernetes/module{it // 20}/check{it}" for it in range(checks) if str(it).startswith("19")
