@@ -81,8 +81,8 @@ class Api:
 
         self.kubeconfig, self.context = kubeconfig, context
         with _explained(f"reach the cluster of {kubeconfig}"):
+            # The plain client is for what needs a connection of its own (exec streams).
             self.client, self._dynamic = connected(kubeconfig, context, folder or kubeconfig.parent)
-        """The plain client is for what needs a connection of its own (exec streams)."""
 
     @property
     def _core(self) -> CoreV1Api:

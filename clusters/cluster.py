@@ -228,11 +228,11 @@ def sweep() -> list[str]:
     """
     run = str(RunId.current())
     with records.exclusive():
-        stale = [record for record in records.every() if record.stale]
+        known = {record.name: record for record in records.every()}
+        stale = [record for record in known.values() if record.stale]
         for record in stale:
             records.write(record.model_copy(update={"run": run}))
-        known = {record.name for record in records.every()}
-    cut_off = [name for name in kind.never_started() - known if name.startswith(records.PREFIX)]
+    cut_off = [name for name in kind.never_started() - known.keys() if name.startswith(records.PREFIX)]
     gone = [*(record.name for record in stale), *sorted(cut_off)]
     for name in gone:
         take_down(name)

@@ -53,17 +53,20 @@ def export_logs(name: str, target: Path) -> None:
 
 def standing() -> set[str]:
     """The names of all kind clusters on the engine that have a node, whoever made them."""
-    with closing(client()) as docker:
-        nodes = docker.api.containers(all=True, filters={"label": NODE_LABEL})
-    return {node["Labels"][NODE_LABEL] for node in nodes}
+    return {name for name, _ in _nodes()}
 
 
 def never_started() -> set[str]:
     """Those of which no node was ever started: their creation was cut off, and Docker went on with it."""
+    nodes = _nodes()
+    return {name for name, _ in nodes} - {name for name, state in nodes if state != "created"}
+
+
+def _nodes() -> list[tuple[str, str]]:
+    """Of every node of any kind cluster the cluster's name and the container's state."""
     with closing(client()) as docker:
-        nodes = docker.api.containers(all=True, filters={"label": NODE_LABEL})
-    started = {node["Labels"][NODE_LABEL] for node in nodes if node["State"] != "created"}
-    return {node["Labels"][NODE_LABEL] for node in nodes} - started
+        found = docker.api.containers(all=True, filters={"label": NODE_LABEL})
+    return [(node["Labels"][NODE_LABEL], node["State"]) for node in found]
 
 
 def _kind(*words: str, on: str, check: bool = True, log: Path | None = None) -> None:

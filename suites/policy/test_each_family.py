@@ -19,13 +19,12 @@ from fixtures.faults.fault import fault
 from fixtures.faults.node_levers import frozen
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
-from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import address_of, at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, blocked, reached
-from fixtures.world.policies import named, policy_for
-from fixtures.world.populace import PATIENCE, SETTLED_WITHIN
+from fixtures.world.policies import enforced, named, policy_for
+from fixtures.world.populace import PATIENCE
 from fixtures.world.world import PORT, World
 
 pytestmark = [pytest.mark.claim("POL-7"), pytest.mark.requires("network-policy")]
@@ -48,11 +47,10 @@ def test_by_labels(world: World, family: int, prober: Prober, proof: Proof) -> N
     """A rule that names a pod by its label lets it in, and not its neighbour."""
     target = [at(world["remote"], family)]
     friend, stranger = every([world["client"]], target, WAYS), every([world["neighbour"]], target, WAYS)
-    before = must_become(prober, all_of([*friend, *stranger], reached()), in_a_row=1)
+    promised = all_of(friend, reached()) | all_of(stranger, blocked())
 
-    with policy_for(world, "remote", ingress=[{"from": [{"podSelector": named("client")}]}]):
-        promised = all_of(friend, reached()) | all_of(stranger, blocked())
-        became = must_become(prober, promised, within=SETTLED_WITHIN, witnesses=[before.judgement.sweep])
+    policy = policy_for(world, "remote", ingress=[{"from": [{"podSelector": named("client")}]}])
+    before, became = enforced(prober, promised, policy)
 
     proof.concludes(before.judgement, became.judgement)
 
@@ -62,11 +60,9 @@ def test_by_address(world: World, family: int, prober: Prober, proof: Proof) -> 
     """A rule that names the client's address of one family lets it in by that, and not by the other."""
     client, remote, other = world["client"], world["remote"], 10 - family
     named_so, not_so = (every([client], [at(remote, version)], WAYS) for version in (family, other))
-    before = must_become(prober, all_of([*named_so, *not_so], reached()), in_a_row=1)
+    promised = all_of(named_so, reached()) | all_of(not_so, blocked())
 
     block = {"ipBlock": {"cidr": str(ip_network(address_of(client, family)))}}
-    with policy_for(world, "remote", ingress=[{"from": [block]}]):
-        promised = all_of(named_so, reached()) | all_of(not_so, blocked())
-        became = must_become(prober, promised, within=SETTLED_WITHIN, witnesses=[before.judgement.sweep])
+    before, became = enforced(prober, promised, policy_for(world, "remote", ingress=[{"from": [block]}]))
 
     proof.concludes(before.judgement, became.judgement)

@@ -27,7 +27,7 @@ from fixtures.probes.ways import tcp, udp
 from fixtures.verdicts.expectation import all_of, blocked, reached
 from fixtures.world.new_pods import fresh_pods
 from fixtures.world.pods import Container, Pod, Port
-from fixtures.world.policies import policy_for
+from fixtures.world.policies import enforced, policy_for
 from fixtures.world.populace import PATIENCE, SETTLED_WITHIN
 from fixtures.world.world import PORT, World
 
@@ -79,11 +79,9 @@ def test_alone_gets_in(world: World, prober: Prober, proof: Proof) -> None:
     own = every([home], [at(remote)], WAYS)
     others = every([it for it in world.nodes if it.name != home.name], [at(remote)], WAYS)
     others += every([world["client"]], [at(remote)], WAYS)
-    before = must_become(prober, all_of([*own, *others], reached()), in_a_row=1)
+    promised = all_of(own, reached()) | all_of(others, blocked())
 
-    with policy_for(world, "remote", ingress=[]):
-        promised = all_of(own, reached()) | all_of(others, blocked())
-        became = must_become(prober, promised, within=SETTLED_WITHIN, witnesses=[before.judgement.sweep])
+    before, became = enforced(prober, promised, policy_for(world, "remote", ingress=[]))
 
     proof.concludes(before.judgement, became.judgement)
     proof.measured("until it holds", became.took, "s")

@@ -19,13 +19,12 @@ from fixtures.faults.node_levers import frozen
 from fixtures.faults.rule_levers import packet_rule
 from fixtures.faults.site import Site
 from fixtures.plugins.proof import Proof
-from fixtures.probes.convergence import must_become
 from fixtures.probes.plan import at, every
 from fixtures.probes.runner import Prober
 from fixtures.probes.ways import ping
 from fixtures.verdicts.expectation import all_of, blocked, reached
-from fixtures.world.policies import named, policy_for
-from fixtures.world.populace import PATIENCE, SETTLED_WITHIN
+from fixtures.world.policies import enforced, named, policy_for
+from fixtures.world.populace import PATIENCE
 from fixtures.world.world import World
 
 pytestmark = [pytest.mark.claim("POL-7"), pytest.mark.requires("policy-for-icmp")]
@@ -58,10 +57,9 @@ def test_by_whom_they_may(world: World, family: int, prober: Prober, proof: Proo
     """A rule that names a pod and no port lets in its echo requests, and nobody else's."""
     target, ways = [at(world["remote"], family)], [ping(timeout=PATIENCE)]
     friend, stranger = every([world["client"]], target, ways), every([world["neighbour"]], target, ways)
-    before = must_become(prober, all_of([*friend, *stranger], reached()), in_a_row=1)
+    promised = all_of(friend, reached()) | all_of(stranger, blocked())
 
-    with policy_for(world, "remote", ingress=[{"from": [{"podSelector": named("client")}]}]):
-        promised = all_of(friend, reached()) | all_of(stranger, blocked())
-        became = must_become(prober, promised, within=SETTLED_WITHIN, witnesses=[before.judgement.sweep])
+    policy = policy_for(world, "remote", ingress=[{"from": [{"podSelector": named("client")}]}])
+    before, became = enforced(prober, promised, policy)
 
     proof.concludes(before.judgement, became.judgement)

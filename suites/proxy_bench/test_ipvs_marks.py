@@ -11,7 +11,6 @@ ClusterIPs are addresses of the node's own, so that whatever listens on all of i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -57,15 +56,6 @@ class Marked:
         seen = prober.sweep(cells)
         return seen, marked_and_masqueraded(before, nodes.rules(node))
 
-    @contextmanager
-    def rule(self, table: str, chain: str, *words: str) -> Iterator[None]:
-        """A rule of iptables on the node before all others of its chain, while a block lasts."""
-        self.bench.iptables("-t", table, "-I", chain, *words)
-        try:
-            yield
-        finally:
-            self.bench.iptables("-t", table, "-D", chain, *words)
-
 
 @pytest.fixture(scope="module")
 def marked(bench: Bench) -> Iterator[Marked]:
@@ -84,7 +74,7 @@ def marked(bench: Bench) -> Iterator[Marked]:
 def pods_masqueraded_beside_ipvs(marked: Marked) -> Iterator[None]:
     """The node masquerades what its pods send to each other."""
     client = str(address_of(marked.bench.client.endpoint))
-    with marked.rule("nat", "POSTROUTING", "-s", client, "-j", "MASQUERADE"):
+    with marked.bench.rule("nat", "POSTROUTING", "-s", client, "-j", "MASQUERADE"):
         yield
 
 
@@ -111,7 +101,7 @@ def service_lost_from_the_set(marked: Marked) -> Iterator[None]:
 )
 def mark_lost_after_ipvs(marked: Marked) -> Iterator[None]:
     """A rule of somebody else takes the mark off before packets are masqueraded for it."""
-    with marked.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
+    with marked.bench.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
         yield
 
 
@@ -123,7 +113,7 @@ def mark_lost_after_ipvs(marked: Marked) -> Iterator[None]:
 def filter_forestalled(marked: Marked) -> Iterator[None]:
     """A rule of somebody else lets pods in before kube-proxy's filter is asked."""
     client = str(address_of(marked.bench.client.endpoint))
-    with marked.rule("filter", "INPUT", "-s", client, "-j", "ACCEPT"):
+    with marked.bench.rule("filter", "INPUT", "-s", client, "-j", "ACCEPT"):
         yield
 
 

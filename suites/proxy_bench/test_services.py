@@ -11,7 +11,6 @@ is left out or one that is gone is kept, where the mark for masquerade is lost, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -53,15 +52,6 @@ class Carried:
         ways = by_node_port(self.web, self.bench.lab.engine.patience)
         return every([self.bench.outside.endpoint], [self.bench.door(self.web)], ways * 4)
 
-    @contextmanager
-    def rule(self, table: str, chain: str, *words: str) -> Iterator[None]:
-        """A rule of iptables on the node before all others of its chain, while a block lasts."""
-        self.bench.iptables("-t", table, "-I", chain, *words)
-        try:
-            yield
-        finally:
-            self.bench.iptables("-t", table, "-D", chain, *words)
-
 
 @pytest.fixture(scope="module")
 def carried(bench: Bench) -> Iterator[Carried]:
@@ -94,7 +84,7 @@ def stands_still(carried: Carried) -> Iterator[None]:
 def pods_masqueraded(carried: Carried) -> Iterator[None]:
     """The node masquerades what its pods send to each other."""
     client = str(address_of(carried.bench.client.endpoint))
-    with carried.rule("nat", "POSTROUTING", "-s", client, "-j", "MASQUERADE"):
+    with carried.bench.rule("nat", "POSTROUTING", "-s", client, "-j", "MASQUERADE"):
         yield
 
 
@@ -105,7 +95,7 @@ def pods_masqueraded(carried: Carried) -> Iterator[None]:
 )
 def mark_lost(carried: Carried) -> Iterator[None]:
     """A rule of somebody else takes the mark off before packets are masqueraded for it."""
-    with carried.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
+    with carried.bench.rule("mangle", "POSTROUTING", "-j", "MARK", "--set-xmark", f"0x0/{IPTABLES.mark:#x}"):
         yield
 
 
@@ -117,7 +107,7 @@ def mark_lost(carried: Carried) -> Iterator[None]:
 def no_way_back_to_oneself(carried: Carried) -> Iterator[None]:
     """The node drops what would go back to the pod that it came from."""
     one = str(address_of(carried.bench.one.endpoint))
-    with carried.rule("mangle", "POSTROUTING", "-s", one, "-o", "to-one", "-j", "DROP"):
+    with carried.bench.rule("mangle", "POSTROUTING", "-s", one, "-o", "to-one", "-j", "DROP"):
         yield
 
 
@@ -128,7 +118,7 @@ def no_way_back_to_oneself(carried: Carried) -> Iterator[None]:
 )
 def swallowed(carried: Carried) -> Iterator[None]:
     """The node drops what is for the Service without endpoints before kube-proxy's rules see it."""
-    with carried.rule("mangle", "PREROUTING", "-d", str(carried.empty.cluster_ip), "-j", "DROP"):
+    with carried.bench.rule("mangle", "PREROUTING", "-d", str(carried.empty.cluster_ip), "-j", "DROP"):
         yield
 
 
